@@ -1,0 +1,118 @@
+"""The header of one DICOM file, restricted to named tags, and where its pixels start."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracker.dicom.files import Dropped
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+# What sorting, geometry and pixels need, whatever the modality. Only named tags ever leave a reader:
+# no name, birth date or free text of a person is among them.
+COMMON_TAGS: tuple[str, ...] = (
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "ImageType",
+    "Manufacturer",
+    "SeriesNumber",
+    "SeriesDescription",
+    "InstanceNumber",
+    "SeriesDate",
+    "SeriesTime",
+    "StudyDate",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "TimezoneOffsetFromUTC",
+    "PatientPosition",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "PixelData",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+)
+_PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One DICOM file: its named tags (``header``), transfer syntax, and its pixel bytes' place in the file.
+
+    ``pixel_offset`` is None where the file has no pixels or they are compressed (`tracker.dicom.pixels` then decodes the file);
+    ``pixel_bytes`` is the length the header states, ``file_bytes`` the file's size.
+    """
+
+    path: Path
+    header: Dataset
+    transfer_syntax: str
+    pixel_offset: int | None
+    pixel_bytes: int | None
+    file_bytes: int
+
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """The tag's value, or ``default`` where it is absent or empty (empty is missing, never zero)."""
+        value = self.header.get(keyword)
+        return default if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
+
+
+def _read(path: Path, tags: list[Any]) -> Instance:
+    from pydicom import dcmread
+
+    # Large values are left in the file: what stays is their offset, so that pixels are later read with one seek.
+    header = dcmread(path, defer_size=1024, specific_tags=tags)
+    syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+    offset = length = None
+    for tag in _PIXEL_TAGS:
+        if tag in header:
+            element = header.get_item(tag)
+            length = getattr(element, "length", None)
+            if length is None:
+                length = len(element.value)
+            elif length != 0xFFFFFFFF:
+                offset = element.value_tell
+    return Instance(path, header, syntax, offset, length, path.stat().st_size)
+
+
+def read_instances(paths: Iterable[Path], tags: Iterable[Any] = COMMON_TAGS) -> tuple[tuple[Instance, ...], tuple[Dropped, ...]]:
+    """Headers of DICOM files, in the given order, and the files that could not be parsed.
+
+    ``tags`` are keywords or numbers; all others are left in the file. Pixels are not read.
+    """
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.errors import InvalidDicomError
+
+    numbers = [t if isinstance(t, int) else tag_for_keyword(t) for t in tags]
+    instances, dropped = [], []
+    with warnings.catch_warnings():
+        # Values that break a length or character rule of their VR are common and harmless here; wrong values are checked by use.
+        warnings.simplefilter("ignore")
+        for path in paths:
+            try:
+                instances.append(_read(path, numbers))
+            except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+                dropped.append(Dropped(path, "unparsable", f"{type(error).__name__}: {error}"))
+    return tuple(instances), tuple(dropped)

@@ -1,0 +1,175 @@
+"""Enhanced PET DICOM (one multi-frame file) → `Scan`, with each frame's own scale, place and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.dicom import Instance
+from tracker.dicom.geometry import Slices, arrange
+from tracker.dicom.pixels import check_pixels, load_frame
+from tracker.dicom.times import parse_datetime, seconds_between
+from tracker.errors import InputError
+from tracker.image import Grid, Scan
+from tracker.pet import header as head
+from tracker.pet.classic import frame_times
+from tracker.pet.frames import lazy_frames
+
+# UCUM units of a real-world value map -> the words of (0054,1001) Units that the rest of the code speaks.
+_UCUM = {"bq/ml": "BQML", "g/ml{suvbw}": "GML", "{suvbw}g/ml": "GML", "g/ml": "GML", "{counts}": "CNTS"}
+
+
+def _macro(frame: Any, shared: Any, keyword: str) -> Any:
+    """A functional group's item: the frame's own, else the shared one; None where neither has it."""
+    for group in (frame, shared):
+        sequence = group.get(keyword) if group is not None else None
+        if sequence:
+            return sequence[0]
+    return None
+
+
+def real_world(mapping: Any, where: object) -> tuple[str, float, float]:
+    """Units, slope and intercept of a RealWorldValueMapping item; raises `InputError` for tables and unknown units."""
+    code = (mapping.get("MeasurementUnitsCodeSequence") or [{}])[0]
+    text = str(code.get("CodeValue", "")).strip()
+    units = _UCUM.get(text.lower())
+    slope, intercept = mapping.get("RealWorldValueSlope"), mapping.get("RealWorldValueIntercept", 0.0)
+    if units is None or slope is None:
+        raise InputError(
+            "real_world_map", "the real-world value map is not linear in a unit that is known here", found=f"unit {text!r}, slope {slope}",
+            expected="a slope in Bq/ml or g/ml{SUVbw}", where=where,
+        )  # fmt: skip
+    if intercept:
+        raise InputError("rescale_intercept", "a real-world value map of activity must pass through 0", found=intercept, expected=0, where=where)
+    return units, float(slope), 0.0
+
+
+def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
+    """A frame's unit and slope: its real-world value map before its pixel value transformation."""
+    mapping = _macro(frame, shared, "RealWorldValueMappingSequence")
+    if mapping is not None:
+        units, slope, _ = real_world(mapping, instance.path)
+        return units, slope
+    transform = _macro(frame, shared, "PixelValueTransformationSequence")
+    if transform is None:
+        raise InputError("rescale_slope", "a frame has no scale", found="no PixelValueTransformation", expected="one per frame", where=instance.path)
+    if float(transform.get("RescaleIntercept", 0) or 0) != 0:
+        raise InputError("rescale_intercept", "RescaleIntercept must be 0 in PET", found=transform.RescaleIntercept, expected=0, where=instance.path)
+    units = str(instance.get("Units", "")).strip().upper() or str(transform.get("RescaleType", "")).strip().upper()
+    return {"BQ/ML": "BQML"}.get(units, units), float(transform.get("RescaleSlope", 0) or 0)
+
+
+def _frame_content(frames: Sequence[Any], shared: Any) -> tuple[list[datetime | None], list[datetime | None], np.ndarray]:
+    """Per frame: acquisition start, reference time, and duration [s] (NaN where absent)."""
+    starts, references, durations = [], [], []
+    for frame in frames:
+        content = _macro(frame, shared, "FrameContentSequence")
+        values = content if content is not None else {}
+        starts.append(parse_datetime(values.get("FrameAcquisitionDateTime")))
+        references.append(parse_datetime(values.get("FrameReferenceDateTime")))
+        length = values.get("FrameAcquisitionDuration")
+        durations.append(np.nan if length in (None, "") else float(length) / 1000.0)
+    return starts, references, np.array(durations)
+
+
+def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarray], instance: Instance) -> list[datetime]:
+    starts, references, durations = found
+    if all(s is not None for s in starts):
+        return [s for s in starts if s is not None]
+    stated = head.acquisition_start(instance)
+    distinct = {r for r in references if r is not None}
+    # Without own start times, one static scan starts with the acquisition; several reference times mean several starts.
+    if stated is not None and len(distinct) <= 1:
+        return [stated] * len(starts)
+    raise InputError(
+        "acquisition_time_missing", "frames have no start", found="no FrameAcquisitionDateTime", expected="one in each frame's FrameContentSequence",
+        where=instance.path,
+    )  # fmt: skip
+
+
+def _slices(frames: Sequence[Any], shared: Any, instance: Instance) -> Slices:
+    places, directions = [], set()
+    measures = None
+    for frame in frames:
+        place, orient = _macro(frame, shared, "PlanePositionSequence"), _macro(frame, shared, "PlaneOrientationSequence")
+        measures = _macro(frame, shared, "PixelMeasuresSequence")
+        if place is None or orient is None or measures is None:
+            raise InputError("geometry_missing", "a frame has no place", found="no plane position, orientation or pixel measures", expected="all three",
+                             where=instance.path)  # fmt: skip
+        places.append([float(v) for v in place.ImagePositionPatient])
+        directions.add(tuple(round(float(v), 6) for v in orient.ImageOrientationPatient))
+    if len(directions) != 1 or measures is None:
+        raise InputError("mixed_orientations", "frames lie in different directions", found=f"{len(directions)} orientations", expected="one volume",
+                         where=instance.path, do="a localiser cannot be measured")  # fmt: skip
+    row_mm, column_mm = (float(v) for v in measures.PixelSpacing)
+    thickness = measures.get("SliceThickness")
+    uid = str(instance.get("FrameOfReferenceUID", ""))
+    return Slices(np.array(places), directions.pop(), (row_mm, column_mm), None if thickness is None else float(thickness), uid)
+
+
+def read_enhanced(instance: Instance, where: Path) -> Scan:
+    """An Enhanced PET object as a `Scan` (t, z, y, x): every frame with its own scale (real-world map before rescale slope).
+
+    Raises `InputError` for missing geometry, times or scales, and for units that differ between frames.
+    """
+    check_pixels(instance)
+    frames = instance.get("PerFrameFunctionalGroupsSequence")
+    shared = (instance.get("SharedFunctionalGroupsSequence") or [None])[0]
+    if frames is None or len(frames) != int(instance.get("NumberOfFrames", 0)):
+        raise InputError("frames_missing", "functional groups and frames differ in number", found=0 if frames is None else len(frames),
+                         expected=instance.get("NumberOfFrames"), where=where)  # fmt: skip
+    scales = [_scale(f, shared, instance) for f in frames]
+    if len({units for units, _ in scales}) != 1 or not all(slope > 0 for _, slope in scales):
+        raise InputError("mixed_series", "frames differ in unit, or have no positive slope", found=sorted({u for u, _ in scales}), expected="one unit",
+                         where=where)  # fmt: skip
+    content = _frame_content(frames, shared)
+    starts = _starts(content, instance)
+    origin = min(starts)
+    start_s = np.array([seconds_between(s, origin) for s in starts])
+    slices = _slices(frames, shared, instance)
+    found = arrange(slices, list(start_s), where)
+    order = np.array(found.order)
+    slopes = np.array([slope for _, slope in scales])
+    header = _header(instance, scales[0][0], start_s[order], content[2][order])
+    shape = (order.shape[1], int(instance.get("Rows")), int(instance.get("Columns")))
+    values = lazy_frames(partial(_load, instance, order, slopes), len(order), shape)
+    times = frame_times(origin, header.slice_start_s, header.slice_duration_s, where)
+    return Scan(values, header.units, Grid(shape, found.affine, slices.frame_of_reference_uid), times, header, found.findings)
+
+
+def _load(instance: Instance, order: np.ndarray, slopes: np.ndarray, frame: int) -> np.ndarray:
+    return load_frame([(instance, int(i)) for i in order[frame]], slopes[order[frame]], np.zeros(order.shape[1]))
+
+
+def _header(instance: Instance, units: str, start_s: np.ndarray, duration_s: np.ndarray) -> head.PetHeader:
+    corrected = str(instance.get("DecayCorrected", "")).strip().upper()
+    moment = parse_datetime(instance.get("DecayCorrectionDateTime"))
+    if corrected not in ("YES", "NO") or (corrected == "YES" and moment is None):
+        raise InputError("decay_correction_unknown", "the header does not say whether and to when decay was corrected",
+                         found=f"DecayCorrected {corrected or 'missing'}, DecayCorrectionDateTime {moment}", expected="YES with its time, or NO",
+                         where=instance.path)  # fmt: skip
+    weight_kg, height_m, sex = head.patient(instance)
+    nothing = np.full(start_s.shape, np.nan)
+    return head.PetHeader(
+        source="enhanced", manufacturer=str(instance.get("Manufacturer", "")), units=units, suv_type=str(instance.get("SUVType", "")).upper(),
+        decay_correction="TIME" if corrected == "YES" else "NONE", decay_reference=moment if corrected == "YES" else None, series_start=None,
+        slice_start_s=start_s, slice_duration_s=duration_s, frame_reference_s=nothing, decay_factor=nothing,
+        corrected=_corrections(instance, corrected), tracer=head.tracer(instance, "Bq"), weight_kg=weight_kg, height_m=height_m, sex=sex,
+        timezone=str(instance.get("TimezoneOffsetFromUTC", "")),
+    )  # fmt: skip
+
+
+def _corrections(instance: Instance, decay: str) -> tuple[str, ...] | None:
+    """The enhanced IOD's one tag per correction in the words of CorrectedImage; None where it has none of them."""
+    tags = {"AttenuationCorrected": "ATTN", "ScatterCorrected": "SCAT", "RandomsCorrected": "RAN", "DeadTimeCorrected": "DTIM",
+            "SensitivityCalibrated": "NORM", "CountLossNormalizationCorrected": "NORM"}  # fmt: skip
+    stated = {word: str(instance.get(tag, "")).upper() for tag, word in tags.items() if instance.get(tag) is not None}
+    if not stated:
+        return None
+    return tuple(w for w, value in stated.items() if value == "YES") + (("DECY",) if decay == "YES" else ())
+

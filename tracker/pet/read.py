@@ -1,0 +1,99 @@
+"""A PET or SPECT scan's files → `Scan`: DICOM (classic, enhanced, nuclear medicine), NIfTI with a BIDS sidecar, ECAT 7."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tracker.dicom import Dropped, Series, choose_series, group_series, read_instances, walk
+from tracker.errors import Finding, InputError
+from tracker.image import Scan
+from tracker.nifti import is_nifti
+from tracker.pet.bids import read_bids
+from tracker.pet.classic import read_classic
+from tracker.pet.ecat import is_ecat, read_ecat
+from tracker.pet.enhanced import read_enhanced
+from tracker.pet.header import PET_TAGS, private_tags
+from tracker.pet.nm import read_nm
+from tracker.study.model import Context
+
+# DICOM's words for what this folder reads.
+DICOM_MODALITIES = ("PT", "NM")
+_CLASSIC = "1.2.840.10008.5.1.4.1.1.128"
+_ENHANCED = "1.2.840.10008.5.1.4.1.1.130"
+_LEGACY = "1.2.840.10008.5.1.4.1.1.128.1"
+_NM = "1.2.840.10008.5.1.4.1.1.20"
+# Files that cannot be read at all may be slices of the scan: they are named, and a gap in the stack is an error of its own.
+_SUSPECT = ("unparsable", "empty", "unreadable", "deflated")
+
+
+def read(path: Path, series: str, context: Context) -> Scan:
+    """The scan at ``path`` (a file or folder of mixed files) with lazily read values in the header's own units.
+
+    ``series`` names one (UID or number) where the folder holds several. Raises `InputError` where no or more than one series could
+    be meant, and for everything that leaves more than one answer: missing slices, times, geometry, truncated pixels.
+    """
+    acquired = context.acquisition.acquired
+    if path.is_file() and is_nifti(path):
+        return read_bids(path, acquired)
+    if path.is_file() and is_ecat(path):
+        return read_ecat(path, acquired)
+    if path.is_dir() and not any(p.is_dir() for p in path.iterdir()):
+        volumes = [p for p in sorted(path.iterdir()) if p.name.endswith((".nii", ".nii.gz")) and p.with_name(_stem(p) + ".json").is_file()]
+        if len(volumes) == 1:
+            return read_bids(volumes[0], acquired)
+    return _read_dicom(path, series, context)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _read_dicom(path: Path, series: str, context: Context) -> Scan:
+    files = walk(path)
+    instances, unparsed = read_instances(files.files, (*PET_TAGS, *private_tags()))
+    groups, left = group_series(instances)
+    dropped = files.dropped + unparsed + left
+    if not groups:
+        _refuse_empty(path, dropped)
+    chosen = choose_series(groups, DICOM_MODALITIES, series, path)
+    scan = _by_class(chosen, context, path)
+    return replace(scan, findings=scan.findings + _file_findings(groups, chosen, dropped))
+
+
+def _refuse_empty(path: Path, dropped: tuple[Dropped, ...]) -> None:
+    reasons = sorted({f"{d.reason}{': ' + d.detail if d.detail else ''}" for d in dropped})
+    raise InputError("no_series", "no DICOM image could be read here", found=f"{len(dropped)} other file(s): {'; '.join(reasons)[:300]}",
+                     expected="PET or NM images", where=path, do="`celltracker scan` lists what a folder holds")  # fmt: skip
+
+
+def _by_class(chosen: Series, context: Context, path: Path) -> Scan:
+    sop_class = str(chosen.first.get("SOPClassUID", ""))
+    if sop_class == _CLASSIC:
+        return read_classic(chosen.instances, context.acquisition.acquired, path)
+    if len(chosen.instances) > 1 and sop_class in (_ENHANCED, _NM):
+        raise InputError("several_files", "a multi-frame scan must be one file", found=f"{len(chosen.instances)} files in series {chosen.uid}",
+                         expected="one", where=path, do="name the series, or join the concatenation's parts")  # fmt: skip
+    if sop_class == _ENHANCED:
+        return read_enhanced(chosen.first, path)
+    if sop_class == _NM:
+        return read_nm(chosen.first, context.acquisition.acquired, context.constants, path)
+    words = "legacy converted enhanced PET keeps no units or times where they can be trusted" if sop_class == _LEGACY else "not an image class of PET or NM"
+    raise InputError("sop_class_unsupported", words, found=sop_class, expected="PET, Enhanced PET or NM Image Storage", where=path,
+                     do="export the original objects")  # fmt: skip
+
+
+def _file_findings(groups: tuple[Series, ...], chosen: Series, dropped: tuple[Dropped, ...]) -> tuple[Finding, ...]:
+    """What else was in the folder: other series, split localisers, duplicates and unreadable files, each once with its count."""
+    others = [g for g in groups if g is not chosen]
+    noted = []
+    split = [g for g in others if g.uid == chosen.uid]
+    if split:
+        noted.append(Finding("series_split", "warn", f"{sum(len(g.instances) for g in split)} file(s) share the series UID but not its geometry: left out"))
+    if len(others) > len(split):
+        noted.append(Finding("other_series", "ok", f"{len(others) - len(split)} other series in the folder: left out"))
+    for reason in sorted({d.reason for d in dropped}):
+        paths = [d.path.name for d in dropped if d.reason == reason]
+        status = "warn" if reason in (*_SUSPECT, "duplicate") else "ok"
+        noted.append(Finding(f"files_{reason}", status, f"{len(paths)} file(s) left out ({reason}), e.g. {paths[0]}"))
+    return tuple(noted)
