@@ -5,3 +5,5 @@ given), and its own half-life and decay correction are as its header says; both 
 """
 
 NAMES = ("pet", "spect")
+# DICOM's modality -> the sheet's word for it.
+DICOM_MODALITIES = {"PT": "pet", "NM": "spect"}

@@ -9,6 +9,7 @@ from tracker.dicom import Dropped, Series, choose_series, group_series, read_ins
 from tracker.errors import Finding, InputError
 from tracker.image import Scan
 from tracker.nifti import is_nifti
+from tracker.pet import DICOM_MODALITIES
 from tracker.pet.bids import read_bids
 from tracker.pet.classic import read_classic
 from tracker.pet.ecat import is_ecat, read_ecat
@@ -17,8 +18,6 @@ from tracker.pet.header import PET_TAGS, private_tags
 from tracker.pet.nm import read_nm
 from tracker.study.model import Context
 
-# DICOM's words for what this folder reads.
-DICOM_MODALITIES = ("PT", "NM")
 _CLASSIC = "1.2.840.10008.5.1.4.1.1.128"
 _ENHANCED = "1.2.840.10008.5.1.4.1.1.130"
 _LEGACY = "1.2.840.10008.5.1.4.1.1.128.1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Context:
     subject: Subject
     doses: tuple[Dose, ...]
     label: Label
-    first_dose_time: Any
+    first_dose_time: datetime
     constants: Mapping[str, Any]
     organs: Organs
     corrections: Corrections

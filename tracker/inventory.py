@@ -1,0 +1,157 @@
+"""What a folder of mixed raw files holds: every series found, kept or dropped and why, and a draft of the `acquisitions` sheet.
+
+Headers only. Formats are recognised by the modalities' own `recognise` and by DICOM's headers; no person's name is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tracker.dicom import Dropped, Instance, Series, group_series, read_instances, walk
+from tracker.dicom.geometry import stack
+from tracker.dicom.headers import COMMON_TAGS
+from tracker.dicom.pixels import check_pixels
+from tracker.dicom.times import parse_date_time, parse_datetime
+from tracker.errors import InputError
+from tracker.modality import modalities
+
+# Headers are read in batches so that a walk over many thousands of files shows its progress.
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One series: where it is, what it is, whether it can be used (``problem`` empty) and as which ``modality`` (or anatomy)."""
+
+    folder: Path
+    uid: str
+    number: str
+    dicom_modality: str
+    part: int
+    files: int
+    shape: str
+    acquired: datetime | None
+    modality: str
+    role: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a folder holds: series and every file that is in none, with the reason."""
+
+    root: Path
+    series: tuple[Found, ...]
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a scan is: files read of all."""
+
+    done: int
+    total: int
+
+
+def _measured_as(dicom_modality: str) -> tuple[str, str]:
+    """The sheet's (modality, role) for a DICOM modality: the one whose reader takes it; else an anatomy scan."""
+    from importlib import import_module
+
+    for one in modalities():
+        taken = getattr(import_module(f"tracker.{one.package}"), "DICOM_MODALITIES", {})
+        if dicom_modality in taken:
+            return taken[dicom_modality], "followup"
+    return ({"CT": "ct", "MR": "mr"}.get(dicom_modality, ""), "anatomy")
+
+
+def _problem(series: Series) -> str:
+    """Why a series cannot be used as a volume; empty where nothing speaks against it. Headers only."""
+    if series.part:
+        return "shares its UID with a larger series of another geometry (localiser or capture)"
+    first = series.first
+    try:
+        for instance in series.instances:
+            check_pixels(instance)
+        if first.get("ImagePositionPatient") is not None:
+            stack(series.instances, [_seconds(i) for i in series.instances], series.first.path.parent)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _acquired(instance: Instance) -> datetime | None:
+    try:
+        stated = parse_datetime(instance.get("AcquisitionDateTime"))
+        return stated or parse_date_time(instance.get("AcquisitionDate") or instance.get("SeriesDate"), instance.get("AcquisitionTime"))
+    except InputError:
+        return None
+
+
+def _seconds(instance: Instance) -> float:
+    start = _acquired(instance)
+    return 0.0 if start is None else (start.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
+
+
+def _describe(series: Series) -> Found:
+    first = series.first
+    kind = str(first.get("Modality", "")).upper()
+    modality, role = _measured_as(kind)
+    frames = int(first.get("NumberOfFrames", 1) or 1) * len(series.instances)
+    shape = f"{frames} × {first.get('Rows', '?')} × {first.get('Columns', '?')}"
+    problem = _problem(series) or ("" if modality else f"nothing here measures DICOM modality {kind or 'unknown'}")
+    starts = [s for s in map(_acquired, series.instances) if s is not None]
+    number = str(first.get("SeriesNumber", ""))
+    return Found(
+        first.path.parent, series.uid, number, kind, series.part, len(series.instances), shape, min(starts, default=None), modality, role, problem
+    )
+
+
+def take_inventory(root: Path, files: Iterable[Path] | None = None) -> Iterator[Progress | Inventory]:
+    """Walks a folder by headers: yields `Progress` while reading, and last the `Inventory`.
+
+    Raises `InputError` where the folder does not exist, or two files share an instance UID but not their pixels.
+    """
+    walked = walk(root)
+    paths = tuple(files) if files is not None else walked.files
+    instances: list[Instance] = []
+    dropped = list(walked.dropped)
+    for at in range(0, len(paths), _BATCH):
+        read, failed = read_instances(paths[at : at + _BATCH], (*COMMON_TAGS, "AcquisitionDateTime"))
+        instances += read
+        dropped += failed
+        yield Progress(min(at + _BATCH, len(paths)), len(paths))
+    series: list[Found] = []
+    for folder in sorted({i.path.parent for i in instances}):
+        groups, left = group_series([i for i in instances if i.path.parent == folder])
+        series += [_describe(g) for g in groups]
+        dropped += left
+    yield Inventory(root, tuple(series), tuple(dropped))
+
+
+def draft_acquisitions(inventory: Inventory, relative_to: Path) -> list[list[str]]:
+    """Lines of an `acquisitions` sheet for the usable series: header first; subject, label and organs are for the user to fill in.
+
+    Sessions are numbered by acquisition day. Paths are relative to ``relative_to`` where they lie below it.
+    """
+    usable = [s for s in inventory.series if not s.problem]
+    days = sorted({s.acquired.date() for s in usable if s.acquired})
+    lines = [["subject", "session", "modality", "path", "role", "label", "organs", "body_weight_g", "series", "acquired"]]
+    several = Counter((s.folder, s.dicom_modality) for s in usable)
+    for one in sorted(usable, key=lambda s: (str(s.folder), s.acquired or datetime.max)):
+        session = f"day{days.index(one.acquired.date()) + 1}" if one.acquired else ""
+        folder = one.folder.resolve()
+        path = folder.relative_to(relative_to.resolve()).as_posix() if folder.is_relative_to(relative_to.resolve()) else str(folder)
+        named = one.uid if several[one.folder, one.dicom_modality] > 1 else ""
+        lines.append(["", session, one.modality, path, one.role, "", "", "", named, ""])
+    return lines
+
+
+def dropped_summary(inventory: Inventory) -> list[tuple[str, int, str]]:
+    """Why files are in no series: (reason, how many, an example)."""
+    counts = Counter(d.reason for d in inventory.dropped)
+    example = {d.reason: d for d in reversed(inventory.dropped)}
+    return [(r, n, example[r].path.name + (f" ({example[r].detail})" if example[r].detail else "")) for r, n in counts.most_common()]

@@ -1,0 +1,135 @@
+"""What stages hand to one another, on disk: a NIfTI that any viewer opens, and a JSON beside it with all that NIfTI cannot hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.errors import Finding, InputError
+from tracker.image import FrameTimes, Grid, OrganMap, Quantity
+from tracker.nifti.volumes import read_nifti, write_nifti
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The file beside a NIfTI with the same stem: ``organs.nii.gz`` and ``.tsv`` give ``organs.tsv``.
+
+    >>> beside(Path("a.b.nii.gz"), ".tsv").name
+    'a.b.tsv'
+    """
+    stem = path.name.removesuffix(".gz")
+    return path.with_name((stem.removesuffix(".nii") if stem.endswith(".nii") else Path(stem).stem) + ending)
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read_json(path: Path, kind: str) -> dict[str, Any]:
+    """The sidecar; `InputError` where it is absent, broken or of another kind of object."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("sidecar_missing", "the file has no sidecar", expected=path.name, do="run its stage again") from error
+    except ValueError as error:
+        raise InputError("sidecar_broken", "the sidecar is no JSON", found=error, where=path.name, do="run its stage again") from error
+    if not isinstance(record, dict) or record.get("object") != kind:
+        raise InputError("sidecar_broken", "the sidecar is of something else", expected=kind, where=path.name, do="run its stage again")
+    return record
+
+
+def _space(grid: Grid, method: str, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {
+        "affine": np.asarray(grid.affine, dtype=np.float64).tolist(),
+        "frame_of_reference_uid": grid.frame_of_reference_uid,
+        "method": method,
+        "findings": [[f.check, f.status, f.reason] for f in findings],
+    }
+
+
+def _grid(record: dict[str, Any], shape: tuple[int, ...]) -> Grid:
+    affine = np.array(record["affine"], dtype=np.float64)
+    return Grid((shape[-3], shape[-2], shape[-1]), affine, record["frame_of_reference_uid"])
+
+
+def _findings(record: dict[str, Any]) -> tuple[Finding, ...]:
+    return tuple(Finding(*line) for line in record["findings"])
+
+
+def write_quantity(path: Path, quantity: Quantity) -> None:
+    """Writes ``path`` (.nii, float32, one frame in memory at a time) and a JSON beside it; ``<stem>_sd.nii`` where there is ``sd_voxel``.
+
+    float32 keeps 7 digits of a value; affine and times are kept exactly. Raises ValueError where ``path`` is not ``.nii``.
+    """
+    if path.suffix != ".nii":
+        raise ValueError(f"{path.name}: a quantity is stored uncompressed, as .nii, so that it can be memory-mapped")
+    times = quantity.times
+    record = {
+        "object": "quantity",
+        "unit": quantity.unit,
+        "kind": quantity.kind,
+        "origin": times.origin.isoformat(),
+        "start_s": [float(s) for s in times.start_s],
+        "duration_s": [float(s) for s in times.duration_s],
+        "scale_cv": quantity.scale_cv,
+        "has_sd_voxel": quantity.sd_voxel is not None,
+        **_space(quantity.grid, quantity.method, quantity.findings),
+    }
+    if quantity.sd_voxel is not None:
+        write_nifti(beside(path, "_sd.nii"), quantity.sd_voxel, quantity.grid)
+    write_nifti(path, quantity.values, quantity.grid)
+    _write_json(beside(path, ".json"), record)
+
+
+def read_quantity(path: Path) -> Quantity:
+    """The `Quantity` that `write_quantity` wrote; ``values`` (t, z, y, x) float32, memory-mapped read-only."""
+    record = _read_json(beside(path, ".json"), "quantity")
+    values, _ = read_nifti(path)
+    # A single frame may come back without its time axis; only the sidecar knows that it is one.
+    values = values if values.ndim == 4 else values[None]
+    times = FrameTimes(datetime.fromisoformat(record["origin"]), tuple(record["start_s"]), tuple(record["duration_s"]))
+    sd_voxel = None
+    if record["has_sd_voxel"]:
+        sd_voxel = read_nifti(beside(path, "_sd.nii"))[0]
+        sd_voxel = sd_voxel if sd_voxel.ndim == 4 else sd_voxel[None]
+    return Quantity(
+        values,
+        record["unit"],
+        _grid(record, values.shape),
+        times,
+        record["kind"],
+        sd_voxel,
+        record["scale_cv"],
+        record["method"],
+        _findings(record),
+    )
+
+
+def write_organ_map(path: Path, organs: OrganMap) -> None:
+    """Writes ``path`` (.nii or .nii.gz, uint16), ``<stem>.tsv`` (``index``, ``name``) and ``<stem>.json``."""
+    record = {"object": "organ_map", **_space(organs.grid, organs.method, organs.findings)}
+    write_nifti(path, organs.labels, organs.grid, np.uint16)
+    table = beside(path, ".tsv")
+    part = table.with_name(table.name + ".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, delimiter="\t", lineterminator="\n")
+        out.writerows([("index", "name"), *sorted(organs.names.items())])
+    os.replace(part, table)
+    _write_json(beside(path, ".json"), record)
+
+
+def read_organ_map(path: Path) -> OrganMap:
+    """The `OrganMap` that `write_organ_map` wrote. It is no reader for a user's map: that is `tracker.organs.read_organs`."""
+    record = _read_json(beside(path, ".json"), "organ_map")
+    values, _ = read_nifti(path)
+    with beside(path, ".tsv").open(newline="", encoding="utf-8") as file:
+        names = {int(index): name for index, name in list(csv.reader(file, delimiter="\t"))[1:]}
+    labels = np.asarray(values)
+    return OrganMap(labels, names, _grid(record, labels.shape), record["method"], _findings(record))

@@ -1,0 +1,143 @@
+"""The stages of the flow for one subject in one modality: each scan by itself, so that a bad one is set aside and the rest goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tracker.errors import Finding, InputError
+from tracker.image import OrganMap, Quantity
+from tracker.modality import part
+from tracker.provenance import raw_files
+from tracker.qc import QcRow
+from tracker.study.model import Context
+from tracker.table import Row, read_rows, write_rows
+
+log = logging.getLogger(__name__)
+Work = Callable[[Context], Sequence[Finding]]
+Draw = Callable[[Path, Quantity, OrganMap, str], None]
+
+
+def _qc(context: Context, stage: str, finding: Finding) -> QcRow:
+    scan = context.acquisition
+    reason = finding.reason
+    for path in (scan.path, scan.organs):
+        # The report goes to other people: where the lab keeps its files stays out of it.
+        reason = reason.replace(f"{path.parent}/", "") if path is not None else reason
+    return QcRow(context.study, scan.subject, scan.session, scan.modality, stage, finding.check, finding.status, reason)
+
+
+def _one(context: Context, work: Work) -> Sequence[Finding]:
+    try:
+        return work(context)
+    except InputError as error:
+        log.warning("%s set aside: %s", context.acquisition.key, error)
+        return (Finding(error.code, "fail", str(error)),)
+    except Exception as error:
+        # An unforeseen fault in one scan must not stop a study of hundreds: it is set aside like a bad input, with its trace in the log.
+        log.exception("%s set aside by an unforeseen fault", context.acquisition.key)
+        return (Finding("internal_error", "fail", f"{type(error).__name__}: {error}; please report this with the job's log"),)
+
+
+def each_scan(contexts: Sequence[Context], stage: str, work: Work) -> tuple[QcRow, ...]:
+    """Runs ``work`` for every scan and gives its findings as rows of ``qc/``; a scan that raises is set aside with a ``fail``."""
+    return tuple(_qc(c, stage, finding) for c in contexts for finding in _one(c, work))
+
+
+def _present(contexts: Sequence[Context], folder: Path, ending: str) -> list[Context]:
+    """The scans that an earlier stage left something of; the others were set aside there."""
+    return [c for c in contexts if (folder / f"{c.acquisition.key}{ending}").exists()]
+
+
+def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
+    """Writes the SHA-256 of every raw file of these scans as JSON, and says how many there are."""
+    found = []
+
+    def work(context: Context) -> Sequence[Finding]:
+        scan = context.acquisition
+        files = raw_files(f"{scan.subject}/{scan.key}/{scan.modality}", scan.path)
+        if not files:
+            raise InputError("no_files", "there is no file here", found="an empty folder", expected="the scan's raw files", where=scan.path)
+        found.extend(files)
+        return (Finding("raw_files", "ok", f"{len(files)} file(s), {sum(f.bytes for f in files)} bytes"),)
+
+    rows = each_scan(contexts, "ingest", work)
+    manifest.write_text(json.dumps([asdict(f) for f in found], indent=0), encoding="utf-8")
+    return rows
+
+
+def calibrate(contexts: Sequence[Context], folder: Path) -> tuple[QcRow, ...]:
+    """Reads and calibrates each scan; writes its `Quantity` into ``folder`` as ``<key>.nii`` with its JSON."""
+    from tracker.nifti import write_quantity
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def work(context: Context) -> Sequence[Finding]:
+        scan = context.acquisition
+        image = part(scan.modality, "read").read(scan.path, scan.series, context)
+        quantity = part(scan.modality, "calibrate").calibrate(image, context)
+        write_quantity(folder / f"{scan.key}.nii", quantity)
+        return tuple(quantity.findings)
+
+    return each_scan(contexts, "calibrate", work)
+
+
+def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple[QcRow, ...]:
+    """Brings each scan's organ map to the scan's grid; writes it into ``folder`` as ``<key>.nii`` with its names."""
+    from tracker.nifti import read_quantity, write_organ_map
+    from tracker.organs import read_organs
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def work(context: Context) -> Sequence[Finding]:
+        scan = context.acquisition
+        if scan.organs is None:
+            raise InputError("organs_missing", "the scan has no organ map", found="an empty `organs` cell", expected="a label map, SEG or RTSTRUCT",
+                             do="name one in the acquisitions sheet")  # fmt: skip
+        organ_map = read_organs(scan.organs, read_quantity(quantities / f"{scan.key}.nii").grid)
+        write_organ_map(folder / f"{scan.key}.nii", organ_map)
+        return organ_map.findings
+
+    return each_scan(_present(contexts, quantities, ".nii"), "organs", work)
+
+
+def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: tuple[Path, Path], draw: Draw) -> tuple[QcRow, ...]:
+    """Measures organs in each scan. ``folders`` are the quantities' and the organ maps'; ``outputs`` take a table and a picture a scan.
+
+    ``draw`` makes the picture: what a person looks at is not this file's business.
+    """
+    from tracker.nifti import read_organ_map, read_quantity
+    from tracker.quantify import quantify as measure
+
+    tables, pictures = outputs
+    for folder in outputs:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def work(context: Context) -> Sequence[Finding]:
+        scan = context.acquisition
+        quantity, organ_map = read_quantity(folders[0] / f"{scan.key}.nii"), read_organ_map(folders[1] / f"{scan.key}.nii")
+        result = measure(quantity, organ_map, context)
+        write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
+        draw(pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png", quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
+        return result.findings
+
+    return each_scan(_present(contexts, folders[1], ".nii"), "quantify", work)
+
+
+def correct(contexts: Sequence[Context], tables: Path, rows: Path) -> tuple[QcRow, ...]:
+    """Corrects each scan's rows for what happens to its label; writes measured and derived rows of all scans as one table."""
+    from tracker.correct import correct as follow
+
+    corrected: list[Row] = []
+
+    def work(context: Context) -> Sequence[Finding]:
+        result = follow(read_rows(tables / f"{context.acquisition.key}.csv"), context)
+        corrected.extend(result.rows)
+        return result.findings
+
+    found = each_scan(_present(contexts, tables, ".csv"), "correct", work)
+    write_rows(rows, corrected, digits=17)
+    return found

@@ -1,0 +1,11 @@
+"""One study folder → typed rows: config and sheets, checked against one another, with all errors at once.
+
+A study that loads is well formed: ids known, times and units stated, weights plausible, files there. Nothing in it is guessed.
+"""
+
+from tracker.study import rows
+from tracker.study.context import context_for, contexts
+from tracker.study.load import load_study
+from tracker.study.model import Context, Study
+
+__all__ = ["Context", "Study", "context_for", "contexts", "load_study", "rows"]

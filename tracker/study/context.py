@@ -1,0 +1,40 @@
+"""What one scan's stages are told of the study."""
+
+from __future__ import annotations
+
+from tracker.errors import InputError
+from tracker.modality import modality
+from tracker.study.model import Context, Study
+from tracker.study.rows import Acquisition
+
+
+def context_for(study: Study, acquisition: Acquisition) -> Context:
+    """The `Context` of one measured scan: its animal, that animal's doses of the scan's label by time, the label, the constants.
+
+    ``first_dose_time`` is the earliest dose of any label, time zero of the animal's curves.
+    Raises `InputError` for an anatomical scan (it measures no label) and for an animal that was given none.
+    """
+    subject = next(s for s in study.subjects if s.subject == acquisition.subject)
+    doses = sorted((d for d in study.doses if d.subject == subject.subject), key=lambda d: d.dose_time)
+    label = next((one for one in study.labels if one.label == acquisition.label), None)
+    if label is None or not doses:
+        where = f"{acquisition.subject}, session {acquisition.session}"
+        found = f"role {acquisition.role}, {len(doses)} dose(s)"
+        raise InputError("no_label", "this scan measures no label that was given", found=found, where=where)
+    return Context(
+        study=study.config.study,
+        acquisition=acquisition,
+        subject=subject,
+        doses=tuple(d for d in doses if d.label == label.label),
+        label=label,
+        first_dose_time=doses[0].dose_time,
+        constants=study.config.constants[modality(acquisition.modality).package],
+        organs=study.config.organs,
+        corrections=study.config.corrections,
+    )
+
+
+def contexts(study: Study) -> tuple[Context, ...]:
+    """The contexts of all measured scans in the order of the sheet; anatomical scans have none, and animals without a dose neither."""
+    dosed = {dose.subject for dose in study.doses}
+    return tuple(context_for(study, a) for a in study.acquisitions if a.role != "anatomy" and a.subject in dosed)

@@ -1,0 +1,86 @@
+"""The study that is run, and what a job is told of it. Parsed again in every cluster job: it stays cheap."""
+
+import os
+import sys
+from pathlib import Path
+
+# The library beside this workflow, whether or not it is installed.
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+from snakemake.exceptions import WorkflowError
+
+from tracker.errors import StudyErrors
+from tracker.modality import modalities, modality
+from tracker.provenance import code_digest, fingerprint
+from tracker.study import contexts, load_study
+from tracker.transfer import encode
+
+
+def config_path():
+    """The study's config: --configfile, else config.yaml of the working directory, else the demo study."""
+    named = [Path(p) for p in workflow.configfiles]
+    if len(named) > 1:
+        raise WorkflowError("one --configfile is expected: a config holds one study")
+    here = [Path("config.yaml"), Path(workflow.basedir).parent / "config" / "config.yaml"]
+    return (named or [p for p in here if p.is_file()])[0].resolve()
+
+
+def read_study():
+    """The checked study; all that is wrong with it is shown together, before any job starts."""
+    import yaml
+
+    path = config_path()
+    phantom = "phantom" in (yaml.safe_load(path.read_bytes()) or {}) if path.is_file() else False
+    try:
+        # A digital study's raw files are made by the rule `phantom`.
+        return load_study(path, check_paths=not phantom)
+    except StudyErrors as errors:
+        raise WorkflowError(str(errors))
+
+
+STUDY = read_study()
+RESULTS = f"results/{STUDY.config.study}"
+WORK = RESULTS + "/work/{modality}/{subject}"
+CONTEXTS = contexts(STUDY)
+PAIRS = sorted({(c.acquisition.modality, c.acquisition.subject) for c in CONTEXTS})
+STAGES = ("ingest", "calibrate", "organs", "quantify", "correct")
+
+
+wildcard_constraints:
+    modality="|".join(name for m in modalities() for name in m.names),
+    subject="[0-9A-Za-z+]+",
+    stage="|".join(STAGES),
+
+
+def own(wildcards):
+    """The contexts of a job's scans."""
+    return [c for c in CONTEXTS if (c.acquisition.modality, c.acquisition.subject) == (wildcards.modality, wildcards.subject)]
+
+
+def told(wildcards):
+    """What a job is told of its scans, as text: an edited cell changes it and reruns that animal alone."""
+    return encode(own(wildcards))
+
+
+def raw(wildcards):
+    """A digest of the raw files' names, sizes and times."""
+    return "phantom" if STUDY.config.phantom else fingerprint(p for c in own(wildcards) for p in (c.acquisition.path, c.acquisition.organs) if p)
+
+
+def code(wildcards):
+    """A digest of the library's shared files and this modality's folder."""
+    return code_digest(modality(wildcards.modality).package)
+
+
+def of_all(name):
+    """A file of every subject in every modality."""
+    return [f"{RESULTS}/work/{m}/{s}/{name}" for m, s in PAIRS]
+
+
+def tell_set_aside():
+    """Names what was set aside at the end of a run; `celltracker run` turns it into exit code 3."""
+    from tracker.setaside import set_aside_text
+
+    text = set_aside_text(Path(RESULTS) / "qc" / "checks.csv")
+    if text:
+        print(text, file=sys.stderr)

@@ -1,0 +1,14 @@
+rule correct:
+    """Follow a subject's label: decay, dose, division, loss; from signal to %ID, SUV and cells."""
+    input:
+        tables=WORK + "/measured",
+    output:
+        rows=WORK + "/corrected.csv",
+        qc=WORK + "/qc_correct.csv",
+    log:
+        RESULTS + "/logs/correct/{modality}_{subject}.log",
+    params:
+        contexts=told,
+        code=code,
+    script:
+        "../scripts/correct.py"

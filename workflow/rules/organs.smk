@@ -1,0 +1,17 @@
+rule organs:
+    """Bring a subject's organ maps to the grids of its scans."""
+    input:
+        manifest=WORK + "/manifest.json",
+        quantities=WORK + "/quantity",
+    output:
+        organs=directory(WORK + "/organs"),
+        qc=WORK + "/qc_organs.csv",
+    log:
+        RESULTS + "/logs/organs/{modality}_{subject}.log",
+    params:
+        contexts=told,
+        code=code,
+    resources:
+        mem_mb=4000,
+    script:
+        "../scripts/organs.py"
