@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_study_sheets import says
+from study_folder import says
 
 HEAD = "subject session modality path role label organs series\n"
 

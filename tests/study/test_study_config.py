@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from test_study_sheets import says
+from study_folder import says
 
 from tracker.errors import InputError
 from tracker.study.yaml_strict import read_yaml

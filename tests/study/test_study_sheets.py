@@ -5,20 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from study_folder import says
 
 from tracker.errors import InputError
 from tracker.study.cell import parse_cell
 from tracker.study.columns import SHEETS, Column
 from tracker.study.sheets import read_sheet
-
-
-def says(error: InputError, *parts: str) -> bool:
-    """Whether the message has all these parts; a failure shows the message."""
-    missing = [p for p in parts if p not in str(error)]
-    if missing:
-        raise AssertionError(f"{missing} not in: {error}")
-    return True
-
 
 # --- tolerated -------------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ACQUISITIONS, DOSES, LABELS, RETENTION, SUBJECTS, tsv
 from jsonschema import Draft202012Validator, ValidationError
+from study_folder import ACQUISITIONS, DOSES, LABELS, RETENTION, SUBJECTS, tsv
 
 from tracker.errors import InputError, StudyErrors
 from tracker.modality import modalities
@@ -82,7 +82,7 @@ def test_a_row_schema_judges_as_the_reader_does():
         {"dose": 1},
     ):
         with pytest.raises(ValidationError):
-            validator.validate({**row, key: value})
+            validator.validate({**row, **bad})
     with pytest.raises(ValidationError):
         validator.validate({key: value for key, value in row.items() if key != "route"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,37 @@ COMMON_TAGS: tuple[str, ...] = (
     "DoubleFloatPixelData",
 )
 _PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+# Compressed pixels come in fragments, and the element does not state its length.
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+# Converting an element is most of the cost of a header, and slices of a series repeat almost all of theirs: each distinct
+# (tag, type, bytes) is converted once. Sequences are not kept here.
+_converted: dict[tuple[int, str | None, bytes], Any] = {}
+_MOST_KEPT = 200_000
+
+
+@cache
+def _number(keyword: str) -> int:
+    from pydicom.datadict import tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is not a DICOM keyword")
+    return tag
+
+
+def _value(header: Dataset, tag: int) -> Any:
+    raw = header.get_item(tag, keep_deferred=True)
+    content = getattr(raw, "value", None)
+    if not isinstance(content, bytes):
+        return None if raw is None else header[tag].value
+    key = (tag, getattr(raw, "VR", None), content)
+    if key not in _converted:
+        if len(_converted) > _MOST_KEPT:
+            _converted.clear()
+        _converted[key] = header[tag].value
+    return _converted[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +107,7 @@ class Instance:
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """The tag's value, or ``default`` where it is absent or empty (empty is missing, never zero)."""
-        value = self.header.get(keyword)
+        value = _value(self.header, _number(keyword))
         return default if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
@@ -87,13 +119,10 @@ def _read(path: Path, tags: list[Any]) -> Instance:
     syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
     offset = length = None
     for tag in _PIXEL_TAGS:
-        if tag in header:
-            element = header.get_item(tag)
-            length = getattr(element, "length", None)
-            if length is None:
-                length = len(element.value)
-            elif length != 0xFFFFFFFF:
-                offset = element.value_tell
+        element = header.get_item(tag, keep_deferred=True)
+        if element is not None:
+            length = getattr(element, "length", len(element.value or b""))
+            offset = getattr(element, "value_tell", None) if length != _UNDEFINED_LENGTH else None
     return Instance(path, header, syntax, offset, length, path.stat().st_size)
 
 
@@ -102,10 +131,10 @@ def read_instances(paths: Iterable[Path], tags: Iterable[Any] = COMMON_TAGS) -> 
 
     ``tags`` are keywords or numbers; all others are left in the file. Pixels are not read.
     """
-    from pydicom.datadict import tag_for_keyword
     from pydicom.errors import InvalidDicomError
+    from pydicom.tag import Tag
 
-    numbers = [t if isinstance(t, int) else tag_for_keyword(t) for t in tags]
+    numbers = [Tag(t if isinstance(t, int) else _number(t)) for t in tags]
     instances, dropped = [], []
     with warnings.catch_warnings():
         # Values that break a length or character rule of their VR are common and harmless here; wrong values are checked by use.

@@ -16,6 +16,8 @@ PHILIPS_CREATOR = "Philips PET Private Group"
 GE_CREATOR = "GEMS_PETD_01"
 SIEMENS_CREATOR = "SIEMENS MED PT"
 _PRIVATE_GROUPS = (0x0009, 0x0071, 0x7053)
+# A maker reserves the first free block of its group; more than a few are never taken.
+_BLOCKS = range(0x10, 0x18)
 
 PET_TAGS: tuple[Any, ...] = (
     *COMMON_TAGS,
@@ -58,9 +60,9 @@ PET_TAGS: tuple[Any, ...] = (
 
 
 def private_tags() -> tuple[int, ...]:
-    """The makers' own tags that carry a start time or a scale: creators and elements in the 16 first blocks of each group."""
+    """The makers' own tags that carry a start time or a scale: creators and elements in the first blocks of each group."""
     elements = {0x0009: (0x0D,), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
-    creators = [(g << 16) + block for g in _PRIVATE_GROUPS for block in range(0x10, 0x20)]
+    creators = [(g << 16) + block for g in _PRIVATE_GROUPS for block in _BLOCKS]
     return tuple(creators + [(c & 0xFFFF0000) + ((c & 0xFF) << 8) + e for c in creators for e in elements[c >> 16]])
 
 
@@ -134,7 +136,7 @@ def private_value(instance: Instance, group: int, creator: str, element: int) ->
     Anonymisers may remove the reservation and leave the element: where nobody has reserved a block of the group, the maker's
     usual place (gggg,10ee) is read. A block that somebody else has reserved is never read.
     """
-    owners = {b: str(instance.header[(group, b)].value).strip() for b in range(0x10, 0x20) if (group, b) in instance.header}
+    owners = {b: str(instance.header[(group, b)].value).strip() for b in _BLOCKS if (group, b) in instance.header}
     block = next((b for b, owner in owners.items() if owner == creator), None if owners else 0x10)
     found = None if block is None else instance.header.get((group, (block << 8) + element))
     return None if found is None else _plain(found.value)

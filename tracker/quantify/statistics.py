@@ -45,102 +45,78 @@ class LabelStatistics:
 
 
 @compiled
-def _run_end(row, start):  # type: ignore[no-untyped-def]
-    """One past the last voxel of the run of equal labels that starts at ``start``."""
-    label, stop = row[start], start + 1
-    while stop + 4 <= row.size and (
-        (row[stop] == label) & (row[stop + 1] == label) & (row[stop + 2] == label) & (row[stop + 3] == label)
-    ):
-        stop += 4
-    while stop < row.size and row[stop] == label:
-        stop += 1
-    return stop
-
-
-@compiled
-def _run(row, start, stop, shift):  # type: ignore[no-untyped-def]
-    """Σ(v-shift), Σ(v-shift)² and extremes of one run of voxels, in registers; the first is not finite where a voxel is not.
-
-    Four lanes, as one sum would wait for its own last addition; they are written out, so that the order of additions is fixed.
-    """
-    t0 = t1 = t2 = t3 = q0 = q1 = q2 = q3 = 0.0
-    l0 = l1 = l2 = l3 = np.inf
-    h0 = h1 = h2 = h3 = -np.inf
-    x = start
-    while x + 4 <= stop:
-        v0, v1, v2, v3 = np.float64(row[x]), np.float64(row[x + 1]), np.float64(row[x + 2]), np.float64(row[x + 3])
-        l0, l1, l2, l3 = v0 if v0 < l0 else l0, v1 if v1 < l1 else l1, v2 if v2 < l2 else l2, v3 if v3 < l3 else l3
-        h0, h1, h2, h3 = v0 if v0 > h0 else h0, v1 if v1 > h1 else h1, v2 if v2 > h2 else h2, v3 if v3 > h3 else h3
-        v0, v1, v2, v3 = v0 - shift, v1 - shift, v2 - shift, v3 - shift
-        t0, t1, t2, t3 = t0 + v0, t1 + v1, t2 + v2, t3 + v3
-        q0, q1, q2, q3 = q0 + v0 * v0, q1 + v1 * v1, q2 + v2 * v2, q3 + v3 * v3
-        x += 4
-    while x < stop:
-        value = np.float64(row[x])
-        l0, h0 = value if value < l0 else l0, value if value > h0 else h0
-        t0, q0 = t0 + (value - shift), q0 + (value - shift) * (value - shift)
-        x += 1
-    l0, l2, h0, h2 = l1 if l1 < l0 else l0, l3 if l3 < l2 else l2, h1 if h1 > h0 else h0, h3 if h3 > h2 else h2
-    return (t0 + t1) + (t2 + t3), (q0 + q1) + (q2 + q3), l2 if l2 < l0 else l0, h2 if h2 > h0 else h0
-
-
-@compiled
-def _add_careful(row, start, stop, organ, counts, moments):  # type: ignore[no-untyped-def]
-    """Adds a run in which some voxel is not finite, or that is the first of its organ: voxel by voxel."""
-    for x in range(start, stop):
-        value = np.float64(row[x])
-        if value != value:
-            counts[organ, _NAN] += 1
-        elif value - value != 0.0:
-            counts[organ, _INF] += 1
-        else:
-            if counts[organ, _N] == 0:
-                moments[organ, _SHIFT] = value
-            counts[organ, _N] += 1
-            moments[organ, _SUM] += value - moments[organ, _SHIFT]
-            moments[organ, _SQUARES] += (value - moments[organ, _SHIFT]) ** 2
-            moments[organ, _LOW] = min(moments[organ, _LOW], value)
-            moments[organ, _HIGH] = max(moments[organ, _HIGH], value)
-
-
-@compiled
-def _add_run(row, start, stop, organ, counts, moments):  # type: ignore[no-untyped-def]
-    total, squares, low, high = _run(row, start, stop, moments[organ, _SHIFT])
-    if counts[organ, _N] == 0 or total - total != 0.0:
-        _add_careful(row, start, stop, organ, counts, moments)
-        return
-    counts[organ, _N] += stop - start
-    moments[organ, _SUM] += total
-    moments[organ, _SQUARES] += squares
-    moments[organ, _LOW] = low if low < moments[organ, _LOW] else moments[organ, _LOW]
-    moments[organ, _HIGH] = high if high > moments[organ, _HIGH] else moments[organ, _HIGH]
-
-
-@compiled
-def _grow(boxes, organ, z, y, start, stop):  # type: ignore[no-untyped-def]
-    boxes[organ, 0, 0], boxes[organ, 0, 1] = min(boxes[organ, 0, 0], z), max(boxes[organ, 0, 1], z + 1)
-    boxes[organ, 1, 0], boxes[organ, 1, 1] = min(boxes[organ, 1, 0], y), max(boxes[organ, 1, 1], y + 1)
-    boxes[organ, 2, 0], boxes[organ, 2, 1] = min(boxes[organ, 2, 0], start), max(boxes[organ, 2, 1], stop)
-
-
-@compiled
 def _slab(values, labels, table, first, last, counts, moments, boxes):  # type: ignore[no-untyped-def]
-    """One slab: runs of equal labels along x are summed as wholes. Returns how many voxels have a label that is not in the table."""
+    """One slab: runs of equal labels along x are summed in registers. Returns how many voxels have a label that is not in the table.
+
+    Four lanes, as one sum would wait for its own last addition; written out, so that the order of additions is fixed; and in one
+    function, as a call a run would cost more than the run. Where a voxel is not finite the sum is not: `_careful_slab` does it again.
+    """
     n_unknown = 0
     for z in range(first, last):
         for y in range(labels.shape[1]):
-            label_row, value_row = labels[z, y], values[z, y]
-            stop = 0
-            while stop < label_row.size:
-                start, label = stop, label_row[stop]
-                stop = _run_end(label_row, start)
+            mark, row, stop = labels[z, y], values[z, y], 0
+            while stop < mark.size:
+                start, label, stop = stop, mark[stop], stop + 1
+                while stop + 2 <= mark.size and (mark[stop] == label) & (mark[stop + 1] == label):
+                    stop += 2
+                stop += 1 if stop < mark.size and mark[stop] == label else 0
                 organ = table[label] if 0 <= label < table.size else -2
-                if organ >= 0:
-                    _add_run(value_row, start, stop, organ, counts, moments)
-                    _grow(boxes, organ, z, y, start, stop)
-                elif organ == -2:
-                    n_unknown += stop - start
+                if organ < 0:
+                    n_unknown += stop - start if organ == -2 else 0
+                    continue
+                shift = moments[organ, _SHIFT] if counts[organ, _N] else np.float64(row[start])
+                t0 = t1 = t2 = t3 = q0 = q1 = q2 = q3 = 0.0
+                l0 = l1 = l2 = l3 = h0 = h1 = h2 = h3 = np.float64(row[start])
+                x = start
+                while x + 4 <= stop:
+                    v0, v1, v2, v3 = np.float64(row[x]), np.float64(row[x + 1]), np.float64(row[x + 2]), np.float64(row[x + 3])
+                    l0, l1, l2, l3 = v0 if v0 < l0 else l0, v1 if v1 < l1 else l1, v2 if v2 < l2 else l2, v3 if v3 < l3 else l3
+                    h0, h1, h2, h3 = v0 if v0 > h0 else h0, v1 if v1 > h1 else h1, v2 if v2 > h2 else h2, v3 if v3 > h3 else h3
+                    v0, v1, v2, v3 = v0 - shift, v1 - shift, v2 - shift, v3 - shift
+                    t0, t1, t2, t3 = t0 + v0, t1 + v1, t2 + v2, t3 + v3
+                    q0, q1, q2, q3 = q0 + v0 * v0, q1 + v1 * v1, q2 + v2 * v2, q3 + v3 * v3
+                    x += 4
+                while x < stop:
+                    v0, x = np.float64(row[x]), x + 1
+                    l0, h0, v0 = v0 if v0 < l0 else l0, v0 if v0 > h0 else h0, v0 - shift
+                    t0, q0 = t0 + v0, q0 + v0 * v0
+                l0, l2, h0, h2 = l1 if l1 < l0 else l0, l3 if l3 < l2 else l2, h1 if h1 > h0 else h0, h3 if h3 > h2 else h2
+                l0, h0 = l2 if l2 < l0 else l0, h2 if h2 > h0 else h0
+                counts[organ, _N] += stop - start
+                moments[organ, _SHIFT] = shift
+                moments[organ, _SUM] += (t0 + t1) + (t2 + t3)
+                moments[organ, _SQUARES] += (q0 + q1) + (q2 + q3)
+                moments[organ, _LOW] = l0 if l0 < moments[organ, _LOW] else moments[organ, _LOW]
+                moments[organ, _HIGH] = h0 if h0 > moments[organ, _HIGH] else moments[organ, _HIGH]
+                box = boxes
+                box[organ, 0, 0], box[organ, 0, 1] = min(z, box[organ, 0, 0]), max(z + 1, box[organ, 0, 1])
+                box[organ, 1, 0], box[organ, 1, 1] = min(y, box[organ, 1, 0]), max(y + 1, box[organ, 1, 1])
+                box[organ, 2, 0], box[organ, 2, 1] = min(start, box[organ, 2, 0]), max(stop, box[organ, 2, 1])
     return n_unknown
+
+
+@compiled
+def _careful_slab(values, labels, table, first, last, counts, moments):  # type: ignore[no-untyped-def]
+    """Counts and moments of one slab voxel by voxel: NaN and infinite ones are counted and left out of the sums."""
+    for z in range(first, last):
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                label = labels[z, y, x]
+                organ = table[label] if 0 <= label < table.size else -2
+                if organ < 0:
+                    continue
+                value = np.float64(values[z, y, x])
+                if value - value != 0.0:
+                    counts[organ, _NAN if value != value else _INF] += 1
+                    continue
+                if counts[organ, _N] == 0:
+                    moments[organ, _SHIFT] = value
+                distance = value - moments[organ, _SHIFT]
+                counts[organ, _N] += 1
+                moments[organ, _SUM] += distance
+                moments[organ, _SQUARES] += distance * distance
+                moments[organ, _LOW] = min(moments[organ, _LOW], value)
+                moments[organ, _HIGH] = max(moments[organ, _HIGH], value)
 
 
 def label_statistics(values: np.ndarray, labels: np.ndarray, wanted: Sequence[int], threads: int | None = None) -> LabelStatistics:
@@ -217,20 +193,30 @@ def _all_slabs(
     """Partial sums of every slab, first axis the slab, and the number of voxels with an unnamed label."""
     edges = np.linspace(0, labels.shape[0], min(_SLABS, max(labels.shape[0], 1)) + 1).astype(int)
     n_slabs = len(edges) - 1
-    counts = np.zeros((n_slabs, n_organs, 3), np.int64)
-    moments = np.zeros((n_slabs, n_organs, 5))
-    moments[..., _LOW], moments[..., _HIGH] = np.inf, -np.inf
+    counts, moments = np.zeros((n_slabs, n_organs, 3), np.int64), np.zeros((n_slabs, n_organs, 5))
     boxes = np.zeros((n_slabs, n_organs, 3, 2), np.int64)
     boxes[..., 0] = max(labels.shape)
 
     def one(slab: int) -> int:
-        return int(_slab(values, labels, table, edges[slab], edges[slab + 1], counts[slab], moments[slab], boxes[slab]))
+        count, moment, ends = counts[slab], moments[slab], (int(edges[slab]), int(edges[slab + 1]))
+        moment[:, _LOW], moment[:, _HIGH] = np.inf, -np.inf
+        n_unknown = int(_slab(values, labels, table, *ends, count, moment, boxes[slab]))
+        if not np.isfinite(moment[:, _SUM]).all():
+            count[:], moment[:] = 0, 0.0
+            moment[:, _LOW], moment[:, _HIGH] = np.inf, -np.inf
+            _careful_slab(values, labels, table, *ends, count, moment)
+        return n_unknown
 
-    n_threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
-    if n_threads == 1 or labels.size < _VOXELS_WORTH_THREADS:
+    n_threads = 1 if labels.size < _VOXELS_WORTH_THREADS else threads or processors()
+    if n_threads == 1:
         return (counts, moments, boxes), sum(map(one, range(n_slabs)))
     with ThreadPoolExecutor(n_threads) as pool:
         return (counts, moments, boxes), sum(pool.map(one, range(n_slabs)))
+
+
+def processors() -> int:
+    """How many processors this process may use (a scheduler may have given it fewer than the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _merge(partials: Partials) -> Partials:

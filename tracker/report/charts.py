@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from math import hypot
 
+from tracker.curves import group_summary
 from tracker.report.axes import Axis, exponent, pixel, scaled_unit, time_axis, value_axis
-from tracker.report.summary import mean_by_time, ordered
+from tracker.report.summary import ordered
 from tracker.table import Row
 
 WIDTH, HEIGHT = 300, 190
@@ -110,13 +111,14 @@ def _note(rows: Sequence[Row]) -> str:
     measured = [r for r in rows if r.value is not None and not r.cens]
     bare = sum(r.sd_noise is None and r.sd_scale is None for r in measured)
     parts = ["Bars: 95 % interval of each value, ±1.96·√(sd_noise² + sd_scale²)."]
-    for name, count in (("sd_scale", sum(r.sd_scale is None for r in measured) - bare), ("sd_noise", sum(r.sd_noise is None for r in measured) - bare)):
+    for name in ("sd_scale", "sd_noise"):
+        count = sum(getattr(r, name) is None for r in measured) - bare
         if count:
             parts.append(f"Of {len(measured)} points {count} have no {name}: their bars leave it out and are too short.")
     if bare:
         parts.append(f"Of {len(measured)} points {bare} have no stated uncertainty and no bar.")
     if any(r.cens for r in rows):
-        parts.append("Open triangles stand at the limit that a value was below (▽) or above (△).")
+        parts.append("Open triangles stand at the limit that a value was below (▽) or above (△); group means use its raw value.")
     return " ".join(parts)
 
 
@@ -202,9 +204,7 @@ def _tip(row: Row) -> str:
 
 
 def _group_mean(rows: Sequence[Row], across: Axis, up: Axis) -> str:
-    """The line through a group's means; none for a single animal, and none where a value is only known to be higher."""
-    if len({r.subject for r in rows}) < 2:
-        return ""
-    means = [m for m in mean_by_time(rows) if not m.n_above]
-    points = " ".join(f"{pixel(across, m.time_h):.1f},{pixel(up, m.mean):.1f}" for m in means)
+    """The line through a group's means, where two subjects or more have a value."""
+    means = [(g.time_h, g.mean) for g in group_summary(rows) if g.n > 1 and g.time_h is not None and g.mean is not None]
+    points = " ".join(f"{pixel(across, time_h):.1f},{pixel(up, mean):.1f}" for time_h, mean in means)
     return f'<polyline class="mean" points="{points}"/>' if len(means) > 1 else ""

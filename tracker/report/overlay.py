@@ -7,13 +7,14 @@ with the highest mean. Organ outlines lie over them in colour.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracker.errors import InputError
-from tracker.image import Grid, OrganMap, Quantity
+from tracker.image import Grid, OrganMap, Quantity, voxel_size_mm
 from tracker.report.axes import exponent, scaled_unit
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ UPPER_PERCENTILE = 99.9
 COLOURS = tuple(
     "#d55e00 #0072b2 #009e73 #cc79a7 #e69f00 #56b4e9 #7b3294 #b2182b #4d9221 #1f3fd1 #8c510a #00a6a6 #f72585 #9a8b00 #6c8ebf #ff7f6b".split()
 )
+GREYS = 64  # more are not told apart by eye, and noise then makes the file half as large again
 SIZE_INCH, DPI = (10.4, 5.6), 100
 
 
@@ -52,17 +54,15 @@ def upright(values: np.ndarray, labels: np.ndarray, grid: Grid) -> Upright:
     """
     if not values.shape == labels.shape == tuple(grid.shape):
         raise InputError("organ_map_grid", "organ map and scan differ in shape", found=labels.shape, expected=values.shape)
-    from nibabel.orientations import io_orientation
-
-    turn = io_orientation(grid.affine)  # row i: which patient axis (x, y, z) voxel axis i (x, y, z) follows, and its sign
-    order = [2 - int(np.argmax(turn[:, 0] == axis)) for axis in (2, 1, 0)]
-    steps = tuple(slice(None, None, int(turn[2 - source, 1])) for source in order)
-    columns = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
-    cosines = [abs(columns[int(turn[i, 0]), i]) for i in range(3)]
-    size = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    size = voxel_size_mm(grid)
+    # cosines[patient axis, array axis], both in the order z, y, x: how far along each patient axis a step in the array goes.
+    cosines = grid.affine[2::-1, 2::-1] / np.array(size)
+    order = max(permutations(range(3)), key=lambda p: sum(abs(cosines[row, p[row]]) for row in range(3)))
+    along = [float(cosines[row, order[row]]) for row in range(3)]
+    steps = tuple(slice(None, None, 1 if cosine > 0 else -1) for cosine in along)
     turned = [array.transpose(order)[steps] for array in (values, labels)]
-    size_mm = (float(size[2 - order[0]]), float(size[2 - order[1]]), float(size[2 - order[2]]))
-    return Upright(turned[0], turned[1], size_mm, float(np.degrees(np.arccos(min(1.0, min(cosines))))))
+    tilt_deg = float(np.degrees(np.arccos(min(1.0, min(map(abs, along))))))
+    return Upright(turned[0], turned[1], (size[order[0]], size[order[1]], size[order[2]]), tilt_deg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,41 +97,43 @@ def write_overlay(path_png: Path, quantity: Quantity, organ_map: OrganMap, title
 
 
 def _views(turned: Upright, names: dict[int, str], indices: tuple[int, ...]) -> tuple[_View, ...]:
-    values, labels, (dz, dy, dx) = turned.values, turned.labels, turned.size_mm
-    boxes = _boxes(labels, indices)
-    hottest = max(boxes, key=lambda i: _mean(values, labels, i, boxes[i]), default=None)
-    level = values.shape[0] // 2 if hottest is None else int(round((boxes[hottest][0].start + boxes[hottest][0].stop - 1) / 2))
-    where = "middle" if hottest is None else f"through {names[hottest]}"
-    slice_masks = {i: labels[level] == i for i, box in boxes.items() if box[0].start <= level < box[0].stop}
-    side = ("L", "R")
+    values, shape, (dz, dy, dx) = turned.values, turned.values.shape, turned.size_mm
+    organ, z, y, x = _members(turned.labels, indices)
+    hottest = _hottest(values[z, y, x], organ, len(indices))
+    level = shape[0] // 2 if hottest is None else round(float(np.median(z[organ == hottest])))
+    where = "middle" if hottest is None else f"through {names[indices[hottest]]}"
+    in_slice = z == level
+    coronal = _masks(organ, (z, x), (shape[0], shape[2]), indices)
+    sagittal = _masks(organ, (z, y), shape[:2], indices)
+    axial = _masks(organ[in_slice], (y[in_slice], x[in_slice]), shape[1:], indices)
     return (
-        _View("coronal, maximum", np.fmax.reduce(values, axis=1), _projected(labels, boxes, 1), (dz, dx), (*side, "F", "H")),
-        _View("sagittal, maximum", np.fmax.reduce(values, axis=2), _projected(labels, boxes, 2), (dz, dy), ("P", "A", "F", "H")),
-        _View(f"axial slice, {where}", values[level], slice_masks, (dy, dx), (*side, "P", "A")),
+        _View("coronal, maximum", np.fmax.reduce(values, axis=1), coronal, (dz, dx), ("L", "R", "F", "H")),
+        _View("sagittal, maximum", np.fmax.reduce(values, axis=2), sagittal, (dz, dy), ("P", "A", "F", "H")),
+        _View(f"axial slice, {where}", values[level], axial, (dy, dx), ("L", "R", "P", "A")),
     )
 
 
-def _boxes(labels: np.ndarray, indices: tuple[int, ...]) -> dict[int, tuple[slice, ...]]:
-    from scipy.ndimage import find_objects
-
-    # One pass over the map gives every organ's box; the rest works inside boxes and not on whole volumes.
-    found = find_objects(np.ascontiguousarray(labels).astype(np.int32, copy=False))
-    return {i: found[i - 1] for i in indices if 0 < i <= len(found) and found[i - 1] is not None}
-
-
-def _mean(values: np.ndarray, labels: np.ndarray, index: int, box: tuple[slice, ...]) -> float:
-    inside = values[box][labels[box] == index]
-    inside = inside[np.isfinite(inside)]
-    return float(inside.mean()) if inside.size else -np.inf
+def _members(labels: np.ndarray, indices: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The voxels of all organs: place of the organ in ``indices`` (rising), and array indices z, y, x; one pass for all organs."""
+    z, y, x = np.nonzero(labels)
+    label, known = labels[z, y, x], np.array(indices, dtype=np.int64)
+    place = np.searchsorted(known, label)
+    inside = np.append(known, -1)[place] == label
+    return place[inside], z[inside], y[inside], x[inside]
 
 
-def _projected(labels: np.ndarray, boxes: dict[int, tuple[slice, ...]], axis: int) -> dict[int, np.ndarray]:
-    masks = {}
-    for index, box in boxes.items():
-        mask = np.zeros(tuple(n for k, n in enumerate(labels.shape) if k != axis), dtype=bool)
-        mask[tuple(s for k, s in enumerate(box) if k != axis)] = (labels[box] == index).any(axis=axis)
-        masks[index] = mask
-    return masks
+def _hottest(values: np.ndarray, organ: np.ndarray, count: int) -> int | None:
+    """Place of the organ with the highest mean of finite voxels; None where no organ has one."""
+    finite = np.isfinite(values)
+    n = np.bincount(organ[finite], minlength=count)
+    total = np.bincount(organ[finite], weights=values[finite], minlength=count)
+    return int(np.argmax(np.where(n > 0, total / np.maximum(n, 1), -np.inf))) if n.any() else None
+
+
+def _masks(organ: np.ndarray, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], indices: tuple[int, ...]) -> dict[int, np.ndarray]:
+    flat = np.ravel_multi_index((organ, *at), (len(indices), *shape))
+    counts = np.bincount(flat, minlength=len(indices) * shape[0] * shape[1]).reshape(len(indices), *shape)
+    return {index: mask > 0 for index, mask in zip(indices, counts, strict=True) if mask.any()}
 
 
 def _draw(views: tuple[_View, ...], top: float, unit: str, colours: dict[int, tuple[str, str]]) -> Figure:
@@ -149,22 +151,26 @@ def _draw(views: tuple[_View, ...], top: float, unit: str, colours: dict[int, tu
 
 
 def _places(spans: list[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
-    """Where the views go, as shares of the figure: side by side in one scale [mm per inch], as large as fits; all tops level."""
-    left, right, bottom, top, gap = 0.03, 0.86, 0.05, 0.86, 0.035
-    width, height = (right - left - gap * (len(spans) - 1)) * SIZE_INCH[0], (top - bottom) * SIZE_INCH[1]
-    inch_per_mm = min(width / sum(w for w, _ in spans), height / max(h for _, h in spans))
+    """Where the three views go, as shares of the figure: the projections in one scale, the slice as large as the room left."""
+    left, right, bottom, top, gap = 0.03, 0.86, 0.03, 0.87, 0.03
+    wide, high = SIZE_INCH
+    tallest, together = max(h for _, h in spans[:2]), sum(w for w, _ in spans[:2])
+    scale = min((top - bottom) * high / tallest, (2 * (right - left) / 3 - gap) * wide / together)
+    room = right - left - 2 * gap - together * scale / wide
     places, x = [], left
-    for across_mm, up_mm in spans:
-        w, h = across_mm * inch_per_mm / SIZE_INCH[0], up_mm * inch_per_mm / SIZE_INCH[1]
+    for (across_mm, up_mm), inch_per_mm in zip(spans, (scale, scale, min(room * wide / spans[2][0], (top - bottom) * high / spans[2][1])), strict=True):
+        w, h = across_mm * inch_per_mm / wide, up_mm * inch_per_mm / high
         places.append((x, top - h, w, h))
         x += w + gap
     return places
 
 
 def _draw_view(axes: Axes, view: _View, top: float, colours: dict[int, tuple[str, str]]) -> AxesImage:
+    from matplotlib import colormaps
+
     up_mm, across_mm = (n * size for n, size in zip(view.picture.shape, view.pixel_mm, strict=True))
-    image = axes.imshow(view.picture, cmap="gray_r", vmin=0, vmax=top, origin="lower", extent=(0, across_mm, 0, up_mm), aspect="equal")
-    image.cmap.set_bad("#ffe9a8")  # a ray with no finite voxel is neither 0 nor background
+    grey = colormaps["gray_r"].resampled(GREYS).with_extremes(bad="#ffe9a8")  # a ray with no finite voxel is not background
+    image = axes.imshow(view.picture, cmap=grey, vmin=0, vmax=top, origin="lower", extent=(0, across_mm, 0, up_mm), aspect="equal")
     for index, mask in view.masks.items():
         axes.add_collection(_outline(mask, view.pixel_mm, colours[index]), autolim=False)
     axes.set_title(view.title, fontsize=9, color="#444444", pad=4)
@@ -213,11 +219,10 @@ def _add_texts(figure: Figure, names: dict[int, str], colours: dict[int, tuple[s
 
 
 def _save(figure: Figure, path_png: Path) -> None:
-    """Writes the figure with a palette of 256 colours (a third of the size), and no text chunk that names the software."""
+    """Writes the figure as RGB (no alpha: a fifth smaller), with no text chunk that names the machine's software."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path_png, format="png")
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(path_png, format="png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from tracker.image import Grid, OrganMap
-from tracker.pet.phantom.options import NUCLIDES, ScanOptions, decay_factor, reference_time
+from tracker.pet.phantom.options import ScanOptions, decay_factor, reference_time
 from tracker.pet.phantom.truth import PetImage
 
 
@@ -29,7 +30,7 @@ def _sidecar(image: PetImage, options: ScanOptions) -> dict[str, Any]:
         "Manufacturer": options.manufacturer,
         "Units": "Bq/mL",
         "TracerName": f"{options.nuclide} labelled cells",
-        "TracerRadionuclide": f"{NUCLIDES[options.nuclide][2].split('^')[2][:2]}{options.nuclide[:-2]}",
+        "TracerRadionuclide": re.sub(r"(\d+m?)(\D+)", r"\2\1", options.nuclide),
         "ModeOfAdministration": "bolus",
         "TimeZero": options.scan_start.strftime("%H:%M:%S"),
         "ScanStart": 0.0,

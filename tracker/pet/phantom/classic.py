@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +63,8 @@ def _add_unit(ds: Dataset, options: ScanOptions) -> None:
         block.add_new(0x09, "DS", dicom.ds_text(options.activity_factor))
 
 
-def _slice(series: Dataset, image: PetImage, options: ScanOptions, t: int, z: int) -> Dataset:
-    # A shallow copy: the elements that all slices share are the same objects, only new ones are set below.
-    ds = copy(series)
+def _slice(series: bytes, image: PetImage, options: ScanOptions, t: int, z: int) -> Dataset:
+    ds = dicom.decode(series)
     start_s, duration_s = float(image.start_s[t, z]), float(image.duration_s[t, z])
     factor = decay_factor(options, start_s, duration_s)
     slope, stored = dicom.quantise(image.values[t, z] * (factor * in_units(options)))
@@ -96,7 +94,7 @@ def write_classic(folder: Path, image: PetImage, options: ScanOptions) -> tuple[
     order = np.arange(nt * nz)
     if options.shuffled:
         order = np.random.default_rng(options.seed).permutation(order)
-    series = dicom.frozen(_series(image, options))
+    series = dicom.encode(_series(image, options))
     return tuple(
         dicom.save(_slice(series, image, options, int(n) // nz, int(n) % nz), folder / f"{name:05d}.dcm", options)
         for name, n in enumerate(order, start=1)

@@ -115,12 +115,17 @@ def spacing_mm(grid: Grid) -> tuple[list[float], float]:
     return [round(y, 9), round(x, 9)], round(z, 9)
 
 
-def frozen(ds: Dataset) -> Dataset:
-    """The same data set with every element encoded already: copies of it are written three times as fast."""
+def encode(ds: Dataset) -> bytes:
+    """A data set's elements as bytes, for `decode`."""
     file = DicomBytesIO()
     file.is_little_endian, file.is_implicit_VR = True, False
     write_dataset(file, ds)
-    return read_dataset(BytesIO(file.getvalue()), is_implicit_VR=False, is_little_endian=True)
+    return bytes(file.getvalue())
+
+
+def decode(elements: bytes) -> Dataset:
+    """A new data set of encoded elements: they stay as they are until someone asks, and are written twice as fast."""
+    return read_dataset(BytesIO(elements), is_implicit_VR=False, is_little_endian=True)
 
 
 def save(ds: Dataset, path: Path, options: ScanOptions) -> Path:

@@ -52,10 +52,17 @@ def _shared(image: PetImage) -> Dataset:
         FrameAnatomySequence=[_item(AnatomicRegionSequence=[dicom.code("38266002", "SCT", "Entire body")], FrameLaterality="U")],
         PETFrameTypeSequence=[frame_type],
         PETFrameAcquisitionSequence=[_item(TableHeight=0.0, GantryDetectorTilt=0.0, GantryDetectorSlew=0.0, DataCollectionDiameter=100.0)],
-        PETPositionSequence=[_item(TablePosition=0.0, DataCollectionCenterPatient=[0.0, 0.0, 0.0], ReconstructionTargetCenterPatient=[0.0, 0.0, 0.0])],
+        PETPositionSequence=[
+            _item(TablePosition=0.0, DataCollectionCenterPatient=[0.0, 0.0, 0.0], ReconstructionTargetCenterPatient=[0.0, 0.0, 0.0])
+        ],
         PETReconstructionSequence=[
             _item(
-                ReconstructionType="3D", ReconstructionAlgorithm="MLEM", IterativeReconstructionMethod="YES", NumberOfIterations=1, NumberOfSubsets=1
+                ReconstructionType="3D",
+                ReconstructionAlgorithm="MLEM",
+                IterativeReconstructionMethod="YES",
+                NumberOfIterations=1,
+                NumberOfSubsets=1,
+                ReconstructionDiameter=100.0,
             )
         ],
         RadiopharmaceuticalUsageSequence=[_item(RadiopharmaceuticalAgentNumber=1)],
@@ -63,7 +70,9 @@ def _shared(image: PetImage) -> Dataset:
 
 
 def _mapping(slope: float, first: int, last: int) -> Dataset:
-    item = _item(LUTExplanation="activity concentration", LUTLabel="BQML", MeasurementUnitsCodeSequence=[dicom.code("Bq/ml", "UCUM", "Bq/ml")])
+    item = _item(
+        LUTExplanation="activity concentration", LUTLabel="BQML", MeasurementUnitsCodeSequence=[dicom.code("Bq/ml", "UCUM", "Bq/ml")]
+    )
     item.add_new(Tag("RealWorldValueFirstValueMapped"), "SS", first)
     item.add_new(Tag("RealWorldValueLastValueMapped"), "SS", last)
     item.RealWorldValueIntercept, item.RealWorldValueSlope = 0.0, slope
@@ -168,6 +177,8 @@ def _image(image: PetImage, options: ScanOptions) -> Dataset:
     _add_scanner(ds)
     agent = dicom.radiopharmaceutical(options)
     agent.RadiopharmaceuticalAgentNumber = 1
+    # Enhanced PET knows a code and a full date and time instead.
+    del agent.Radiopharmaceutical, agent.RadiopharmaceuticalStartTime
     ds.RadiopharmaceuticalInformationSequence = [agent]
     _add_dimensions(ds, options)
     _add_corrections(ds, options)

@@ -137,7 +137,9 @@ def _animal(study: Study, name: str) -> _Animal:
     label = _only(tuple(x for x in study.labels if x.label == dose.label), "row of this label", dose.label)
     nuclide = nuclide_key(label.nuclide)
     if nuclide not in NUCLIDES or dose.amount_unit != "Bq" or not dose.cells or not dose.amount:
-        raise InputError("phantom_sheets", "a digital PET dose needs cells and a known nuclide", found=dose, expected=sorted(NUCLIDES), where=name)
+        raise InputError(
+            "phantom_sheets", "a digital PET dose needs cells and a known nuclide", found=dose, expected=sorted(NUCLIDES), where=name
+        )
     half_life_s = NUCLIDES[nuclide][0]
     return _Animal(subject, dose, label, nuclide, half_life_s, net_dose_bq(dose, half_life_s))
 
@@ -193,7 +195,18 @@ def _truth_rows(acquisition: Acquisition, animal: _Animal, phantom: StudyPhantom
     per_cell_bq = animal.net_bq / animal.dose.cells * float(np.exp(-(fate.division_per_h + fate.elution_per_h) * time_h))
     who = (animal.subject.subject, animal.subject.group, acquisition.session, acquisition.modality)
     return [
-        TruthRow(*who, n, time_h, v, float(a * left), float(a * left / v), float(a), float(100 * a / animal.net_bq), float(c), float(a / per_cell_bq))
+        TruthRow(
+            *who,
+            n,
+            time_h,
+            v,
+            float(a * left),
+            float(a * left / v),
+            float(a),
+            float(100 * a / animal.net_bq),
+            float(c),
+            float(a / per_cell_bq),
+        )
         for n, v, a, c in zip(names, volume_ml, amount_bq, cells, strict=True)
     ]
 
@@ -229,7 +242,9 @@ def write_scan_raw(study: Study, acquisition: Acquisition) -> list[TruthRow]:
     phantom = study_phantom(study)
     if acquisition.session not in phantom.session_hours:
         known = sorted(phantom.session_hours)
-        raise InputError("phantom_config", "session_hours lacks a session", found=acquisition.session, expected=known, where=study.config_path)
+        raise InputError(
+            "phantom_config", "session_hours lacks a session", found=acquisition.session, expected=known, where=study.config_path
+        )
     animal = _animal(study, acquisition.subject)
     organs = mouse_labels(animal.subject.body_weight_g, mouse_grid(animal.subject.body_weight_g, phantom.voxel_mm))
     rows = _truth_rows(acquisition, animal, phantom, organs)
