@@ -158,7 +158,7 @@ def label_in_organs(trajectory: Trajectory) -> np.ndarray:
     Times the label per cell at the injection this is the organ's amount, decay-corrected to the dose [Bq or ug]. What is
     missing from the dose is ``label_gone``, no longer in the body. It does not say how many cells are alive.
     """
-    total = trajectory.label_live + trajectory.label_dead
+    total: np.ndarray = np.add(trajectory.label_live, trajectory.label_dead)
     total[:, COMPARTMENTS.index("rest")] += trajectory.label_free
     return total
 

@@ -36,9 +36,10 @@ def code_digest(package: str = "") -> str:
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
-        # A volume's sidecar or name table lies beside it and counts with it.
+        # A NIfTI volume's sidecar or name table lies beside it and counts with it; every other file stands for itself.
         stem = path.name.removesuffix(".gz").removesuffix(".nii")
-        return [p for p in sorted(path.parent.glob(stem + ".*")) if p.is_file()]
+        beside = (f"{stem}.json", f"{stem}.tsv") if stem != path.name.removesuffix(".gz") else ()
+        return sorted([path, *(p for p in map(path.with_name, beside) if p.is_file())])
     return sorted(p for p in path.rglob("*") if p.is_file())
 
 

@@ -50,12 +50,17 @@ def guard_formula(text: str) -> str:
     return "'" + text if _FORMULA.match(text) else text
 
 
+def _one_line(text: str) -> str:
+    # A line break in a cell breaks tools that read CSV line by line; a file name may hold bytes that are no UTF-8.
+    return " ".join(text.splitlines()).strip().encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _unguard(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
 def write_qc(path: Path, rows: Iterable[QcRow]) -> None:
-    """Writes rows as CSV (UTF-8, comma, LF), whole or not at all; ``reason`` is guarded against spreadsheet formulas.
+    """Writes rows as CSV (UTF-8, comma, LF), whole or not at all; ``reason`` on one line and guarded against spreadsheet formulas.
 
     The other columns are ids and words of a closed list and stay as they are: ``+1`` is a valid subject.
     """
@@ -65,7 +70,7 @@ def write_qc(path: Path, rows: Iterable[QcRow]) -> None:
         out.writerow(COLUMNS)
         for row in rows:
             *words, reason = astuple(row)
-            out.writerow([*words, guard_formula(reason)])
+            out.writerow([*words, guard_formula(_one_line(reason))])
     os.replace(part, path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,6 +41,7 @@ from tracker.pet.phantom import (
     write_study_raw,
 )
 from tracker.pet.phantom.study import animal_rates, nuclide_key, organ_shares
+from tracker.study.load import load_study
 from tracker.study.model import Config, Corrections, Organs, Study
 from tracker.study.rows import Acquisition, Dose, Label, Subject
 
@@ -86,6 +88,9 @@ def stack(slices: list[pydicom.Dataset]) -> np.ndarray:
 
 def worst_slope(slices: list[pydicom.Dataset]) -> float:
     return max(float(d.RescaleSlope) for d in slices)
+
+
+DEMO = Path(__file__).parents[2]
 
 
 # --- the image -------------------------------------------------------------------------------------------------------
@@ -691,3 +696,57 @@ def test_wrong_study_is_an_input_error(tmp_path: Path, damage: Callable[[Study],
     study = damage(make_study(tmp_path))
     with pytest.raises(InputError, match=r"phantom_config|phantom_sheets"):
         write_scan_raw(study, study.acquisitions[0])
+
+
+@pytest.mark.parametrize(("name", "scans"), [("config", 20), ("config/small", 4)])
+def test_demo_studies_load(name: str, scans: int) -> None:
+    study = load_study(DEMO / name / "config.yaml", check_paths=False)
+    phantom = study_phantom(study)
+    assert len(study.acquisitions) == scans
+    assert {a.session for a in study.acquisitions} == set(phantom.session_hours)
+    assert {s.group for s in study.subjects} == {"healthy", phantom.injured_group}
+    weights = [s.body_weight_g for s in study.subjects]
+    assert 22 <= min(weights) < max(weights) <= 28
+
+
+def test_small_demo_is_written_where_its_rows_say(tmp_path: Path) -> None:
+    shutil.copytree(DEMO / "config/small", tmp_path / "small", ignore=shutil.ignore_patterns("raw", "results", "phantom_truth.csv"))
+    study = load_study(tmp_path / "small" / "config.yaml")
+    rows = truth_of(write_study_raw(study))
+    assert all(any(a.path.iterdir()) and a.organs is not None and a.organs.is_file() for a in study.acquisitions)
+    kinds = {
+        a.session: {pydicom.dcmread(p, stop_before_pixels=True).SOPClassUID.name for p in a.path.iterdir()} for a in study.acquisitions
+    }
+    assert kinds == {"h001": {"Positron Emission Tomography Image Storage"}, "h024": {"Enhanced PET Image Storage"}}
+    lung, liver = (float(rows["m01", "h024", organ]["injected_percent"]) for organ in ("lung_left", "liver"))
+    early_lung, early_liver = (float(rows["m01", "h001", organ]["injected_percent"]) for organ in ("lung_left", "liver"))
+    assert early_lung > 2 * lung > 0
+    assert liver > 2 * early_liver > 0
+
+
+def test_voxels_too_coarse_for_an_organ(tmp_path: Path) -> None:
+    study = make_study(tmp_path, voxel_mm=9.0)
+    with pytest.raises(InputError, match="too coarse"):
+        write_scan_raw(study, study.acquisitions[0])
+
+
+def test_digital_study_is_made_anew_without_leftovers(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    row = study.acquisitions[0]
+    write_scan_raw(study, row)
+    many = len(list(row.path.iterdir()))
+    write_scan_raw(make_study(tmp_path, voxel_mm=2.5), row)
+    assert 0 < len(list(row.path.iterdir())) < many
+
+
+@pytest.mark.parametrize("taken", ["pet/real.dcm", "organs.nii.gz"])
+def test_real_data_are_never_written_over(tmp_path: Path, taken: str) -> None:
+    study = make_study(tmp_path)
+    row = study.acquisitions[0]
+    real = row.path.parent / taken
+    real.parent.mkdir(parents=True)
+    real.write_text("precious")
+    with pytest.raises(InputError, match="phantom_would_overwrite"):
+        write_scan_raw(study, row)
+    assert real.read_text() == "precious"
+    assert [p for p in row.path.parent.rglob("*") if p.is_file()] == [real]

@@ -33,25 +33,42 @@ class FolderFiles:
     dropped: tuple[Dropped, ...]
 
 
-def _entries(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files below ``folder`` in name order. Links that leave ``root`` or close a loop are not followed."""
-    status = folder.stat()
+def _stray_link(path: Path, root: Path) -> Dropped | None:
+    """Why a link is not followed: it is broken, closes a loop, or leads out of ``root``; None where it may be."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return Dropped(path, "broken_link", "the link leads nowhere or to itself")
+    inside = target.is_relative_to(root)
+    return None if inside else Dropped(path, "link_outside", "the link leads out of the folder: name the folder it leads to")
+
+
+def _entries(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[Path | Dropped]:
+    """Files below ``folder`` in name order, and what is not followed: links that leave ``root`` or close a loop, closed folders."""
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda e: e.name)
+    except OSError as error:
+        yield Dropped(folder, "unreadable", error.strerror or "")
+        return
     if (status.st_dev, status.st_ino) in seen:
         return
     seen.add((status.st_dev, status.st_ino))
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            path = Path(entry.path)
-            if entry.is_symlink() and not path.resolve().is_relative_to(root):
-                continue
-            if entry.is_dir():
-                yield from _entries(path, root, seen)
-            elif entry.is_file():
-                yield path
+    for entry in entries:
+        path = Path(entry.path)
+        stray = _stray_link(path, root) if entry.is_symlink() else None
+        if stray is not None:
+            yield stray
+        elif entry.is_dir():
+            yield from _entries(path, root, seen)
+        elif entry.is_file():
+            yield path
 
 
-def _refusal(path: Path) -> Dropped | None:
+def _refusal(path: Path | Dropped) -> Dropped | None:
     """Why a file cannot be a DICOM image, from its name and first bytes; None where it may be one."""
+    if isinstance(path, Dropped):
+        return path
     if path.name.lower() in _LITTER or path.name.startswith("._"):
         return Dropped(path, "litter")
     try:
@@ -76,8 +93,8 @@ def walk(path: Path) -> FolderFiles:
     if not path.exists():
         raise InputError("path_missing", "the path does not exist", found=path.name, expected="a file or a folder", where=path)
     candidates = [path] if path.is_file() else list(_entries(path, path.resolve(), set()))
-    refusals = {p: _refusal(p) for p in candidates}
+    judged = [(c, _refusal(c)) for c in candidates]
     return FolderFiles(
-        tuple(p for p, refusal in refusals.items() if refusal is None),
-        tuple(refusal for refusal in refusals.values() if refusal is not None),
+        tuple(c for c, refusal in judged if refusal is None and not isinstance(c, Dropped)),
+        tuple(refusal for _, refusal in judged if refusal is not None),
     )

@@ -37,7 +37,7 @@ def slice_normal(orientation: Sequence[float]) -> np.ndarray:
             expected="six direction cosines",
             do="export the series again",
         )
-    return np.cross(row, column)
+    return np.asarray(np.cross(row, column))
 
 
 def affine_from(position: Sequence[float], orientation: Sequence[float], spacing: Sequence[float], step: np.ndarray) -> np.ndarray:
@@ -76,7 +76,8 @@ def uniform_step(positions_lps: np.ndarray, normal: np.ndarray, where: object) -
             do="export the whole series again",
         )
     mean = steps.mean(axis=0)
-    if np.linalg.norm(mean - normal * typical) > _SPACING_TOLERANCE * typical:
+    # Step by step, not in the mean alone: slices that wander to and fro have no affine either.
+    if np.linalg.norm(steps - np.outer(along, normal), axis=1).max() > _SPACING_TOLERANCE * typical:
         raise InputError(
             "tilted_stack",
             "slice positions do not follow the slice normal (gantry tilt)",
@@ -161,22 +162,31 @@ def _step(slices: Slices, ordered: np.ndarray, normal: np.ndarray, where: object
     return step, (Finding("slice_thickness", "warn", words),)
 
 
-def _geometry_tag(instance: Instance, keyword: str) -> tuple[float, ...]:
-    value = instance.get(keyword)
-    if value is None:
-        raise InputError("geometry_missing", f"{keyword} is missing", found="no value", expected="DICOM geometry", where=instance.path, do="export again")
-    return tuple(float(v) for v in value)
+def _geometry_tag(instance: Instance, keyword: str, count: int) -> tuple[float, ...]:
+    value = instance.get(keyword, ())
+    numbers = tuple(float(v) for v in (value if hasattr(value, "__len__") else (value,)))
+    if len(numbers) != count:
+        words = f"{len(numbers)} values" if numbers else "no value"
+        raise InputError("geometry_missing", f"{keyword} is missing", found=words, expected=f"{count} numbers", where=instance.path, do="export again")
+    return numbers
+
+
+def pixel_spacing_mm(values: Sequence[float], where: object) -> tuple[float, float]:
+    """PixelSpacing (row, column) [mm]; raises `InputError` where it is not two positive numbers."""
+    numbers = tuple(float(v) for v in values)
+    if len(numbers) != 2 or not min(numbers) > 0:
+        raise InputError("geometry_missing", "PixelSpacing is not two positive numbers", found=list(numbers), expected="mm > 0", where=where)
+    return numbers[0], numbers[1]
 
 
 def stack(instances: Sequence[Instance], frame_key: Sequence[float], where: object) -> Stack:
     """Single-slice instances as a `Stack`: `arrange` with the geometry of their headers."""
     first = instances[0]
     thickness = first.get("SliceThickness")
-    row_mm, column_mm = _geometry_tag(first, "PixelSpacing")
     slices = Slices(
-        np.array([_geometry_tag(i, "ImagePositionPatient") for i in instances]),
-        _geometry_tag(first, "ImageOrientationPatient"),
-        (row_mm, column_mm),
+        np.array([_geometry_tag(i, "ImagePositionPatient", 3) for i in instances]),
+        _geometry_tag(first, "ImageOrientationPatient", 6),
+        pixel_spacing_mm(_geometry_tag(first, "PixelSpacing", 2), first.path),
         None if thickness is None else float(thickness),
         str(first.get("FrameOfReferenceUID", "")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracker.dicom.files import Dropped
+from tracker.errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -62,8 +64,8 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
 # Converting an element is most of the cost of a header, and slices of a series repeat almost all of theirs: each distinct
-# (tag, type, bytes) is converted once. Sequences are not kept here.
-_converted: dict[tuple[int, str | None, bytes], Any] = {}
+# (tag, type, byte order, bytes) is converted once.
+_converted: dict[tuple[int, str | None, bool, bytes], Any] = {}
 _MOST_KEPT = 200_000
 
 
@@ -77,16 +79,23 @@ def _number(keyword: str) -> int:
     return tag
 
 
+def _whole(element: Any) -> Any:
+    """An element's value, with all items of a sequence converted: a bad value is met here, not somewhere in a formula."""
+    for item in element.value if element.VR == "SQ" else ():
+        deque(item.iterall(), maxlen=0)
+    return element.value
+
+
 def _value(header: Dataset, tag: int) -> Any:
     raw = header.get_item(tag, keep_deferred=True)
     content = getattr(raw, "value", None)
     if not isinstance(content, bytes):
-        return None if raw is None else header[tag].value
-    key = (tag, getattr(raw, "VR", None), content)
+        return None if raw is None else _whole(header[tag])
+    key = (tag, getattr(raw, "VR", None), bool(getattr(raw, "is_little_endian", True)), content)
     if key not in _converted:
         if len(_converted) > _MOST_KEPT:
             _converted.clear()
-        _converted[key] = header[tag].value
+        _converted[key] = _whole(header[tag])
     return _converted[key]
 
 
@@ -106,8 +115,17 @@ class Instance:
     file_bytes: int
 
     def get(self, keyword: str, default: Any = None) -> Any:
-        """The tag's value, or ``default`` where it is absent or empty (empty is missing, never zero)."""
-        value = _value(self.header, _number(keyword))
+        """The tag's value, or ``default`` where it is absent or empty (empty is missing, never zero).
+
+        Raises `InputError` where it, or a value in a sequence's items, cannot be read as its type (a decimal comma in a number).
+        """
+        try:
+            value = _value(self.header, _number(keyword))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise InputError(
+                "bad_header_value", f"{keyword} cannot be read", found=str(error)[:200], expected="a value that DICOM allows", where=self.path,
+                do="correct the tag, or export again",
+            ) from error  # fmt: skip
         return default if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
 
 

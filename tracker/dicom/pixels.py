@@ -20,12 +20,13 @@ def _dtype(instance: Instance) -> np.dtype:
         kind = "f4" if 0x7FE00008 in header else "f8"
     else:
         bits, stored = int(instance.get("BitsAllocated", 0)), int(instance.get("BitsStored", 0))
-        if bits not in (8, 16, 32) or not 0 < stored <= bits or int(instance.get("SamplesPerPixel", 1)) != 1:
+        high, samples = int(instance.get("HighBit", stored - 1)), int(instance.get("SamplesPerPixel", 1))
+        if bits not in (8, 16, 32) or not 0 < stored <= bits or samples != 1 or high != stored - 1:
             raise InputError(
                 "pixel_format",
                 "not a grey image of 8, 16 or 32 bits",
-                found=f"BitsAllocated {bits}, BitsStored {stored}, SamplesPerPixel {instance.get('SamplesPerPixel', 1)}",
-                expected="BitsAllocated 8, 16 or 32 and one sample per pixel",
+                found=f"BitsAllocated {bits}, BitsStored {stored}, HighBit {high}, SamplesPerPixel {samples}",
+                expected="BitsAllocated 8, 16 or 32, HighBit one less than BitsStored, and one sample per pixel",
                 where=instance.path,
             )
         kind = f"{'i' if int(instance.get('PixelRepresentation', 0)) else 'u'}{bits // 8}"
@@ -57,19 +58,38 @@ def check_pixels(instance: Instance) -> None:
         )
 
 
-def _decoded(instance: Instance) -> np.ndarray:
-    from pydicom import dcmread
+def _decodable(transfer_syntax: str) -> bool:
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
-        return np.asarray(dcmread(instance.path).pixel_array)
-    except (RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
+        return bool(get_decoder(transfer_syntax).is_available)
+    except NotImplementedError:
+        return False
+
+
+def _decoded(instance: Instance, frame: int) -> np.ndarray:
+    """One frame of a compressed file; only that frame is decoded."""
+    from pydicom.pixels.utils import pixel_array
+
+    if not _decodable(instance.transfer_syntax):
         raise InputError(
             "no_decoder",
             "the compressed pixels cannot be decoded",
-            found=f"transfer syntax {instance.transfer_syntax}",
+            found=f"transfer syntax {instance.transfer_syntax or 'missing'}",
             expected="uncompressed, RLE, JPEG 2000, JPEG-LS, or lossless JPEG with the package python-gdcm",
             where=instance.path,
-            do=f"install python-gdcm into the environment, or write the file uncompressed (dcmdjpeg); pydicom said: {str(error)[:200]}",
+            do="install python-gdcm into the environment, or write the file uncompressed (dcmdjpeg)",
+        )
+    try:
+        return np.asarray(pixel_array(instance.path, index=frame))
+    except (RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
+        raise InputError(
+            "truncated_pixels",
+            "the compressed pixels are damaged",
+            found=str(error)[:200],
+            expected=f"a whole stream of transfer syntax {instance.transfer_syntax}",
+            where=instance.path,
+            do="copy or export the file again",
         ) from error
 
 
@@ -82,7 +102,7 @@ def stored_values(instance: Instance, frame: int = 0) -> np.ndarray:
     dtype = _dtype(instance)
     shape = (int(instance.get("Rows")), int(instance.get("Columns")))
     if instance.pixel_offset is None:
-        return _decoded(instance).reshape(-1, *shape)[frame]
+        return _decoded(instance, frame).reshape(shape)
     count = shape[0] * shape[1]
     values = np.fromfile(instance.path, dtype, count, offset=instance.pixel_offset + frame * count * dtype.itemsize).reshape(shape)
     unused = int(instance.get("BitsAllocated", 0)) - int(instance.get("BitsStored", 0)) if dtype.kind in "iu" else 0

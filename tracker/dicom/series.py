@@ -10,8 +10,9 @@ from tracker.dicom.files import Dropped
 from tracker.dicom.headers import Instance
 from tracker.errors import InputError
 
-# Directions and spacings within this are the same series (writers round to 5 or 6 digits).
-_ROUND_DIGITS = 3
+# Directions and spacings [mm] within this are the same series (writers round to 5 or 6 digits).
+_ROUNDING = 1e-3
+_PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Series:
     """Instances with one series UID, SOP class, matrix, spacing and orientation: something that may be one volume.
 
     ``part`` is 0 for the only or largest such set under a UID, 1, 2 … for what else shares it (a localiser, a capture).
+    Sets of the same size are both 0: which of them is meant is not for this file to say.
     """
 
     uid: str
@@ -30,19 +32,26 @@ class Series:
         return self.instances[0]
 
 
-def _geometry_key(instance: Instance) -> tuple[object, ...]:
-    orientation = instance.get("ImageOrientationPatient", ())
-    spacing = instance.get("PixelSpacing", ())
-    kind = [str(word).upper() for word in instance.get("ImageType", ())]
-    return (
-        str(instance.get("SOPClassUID", "")),
-        instance.get("Rows", 0),
-        instance.get("Columns", 0),
-        tuple(round(float(v), _ROUND_DIGITS) + 0.0 for v in orientation),
-        tuple(round(float(v), _ROUND_DIGITS) for v in spacing),
-        # A scout shares UID and may share the matrix; original and derived frames are not told apart here.
-        "LOCALIZER" in kind,
-    )
+@dataclass(frozen=True, slots=True)
+class _Geometry:
+    """What slices of one volume have in common: ``words`` exactly, ``numbers`` (directions, spacings [mm]) within rounding."""
+
+    words: tuple[object, ...]
+    numbers: tuple[float, ...]
+    localiser: bool
+
+
+def _geometry(instance: Instance) -> _Geometry:
+    numbers = [float(v) for tag in ("ImageOrientationPatient", "PixelSpacing") for v in instance.get(tag, ())]
+    # A scout shares UID and may share the matrix; original and derived frames are not told apart here.
+    localiser = "LOCALIZER" in [str(word).upper() for word in instance.get("ImageType", ())]
+    words = (str(instance.get("SOPClassUID", "")), instance.get("Rows", 0), instance.get("Columns", 0), len(numbers))
+    return _Geometry(words, tuple(numbers), localiser)
+
+
+def _alike(one: _Geometry, other: _Geometry) -> bool:
+    near = all(abs(a - b) <= _ROUNDING for a, b in zip(one.numbers, other.numbers, strict=False))
+    return near and one.words == other.words and one.localiser == other.localiser
 
 
 def _digest(instance: Instance) -> bytes:
@@ -54,20 +63,26 @@ def _digest(instance: Instance) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
+def _same(one: Instance, other: Instance) -> bool:
+    """Whether two files say the same: all tags that were read, and the pixels. The same pixels with another slope are not the same."""
+    tags = ({*one.header.keys()} | {*other.header.keys()}) - {*_PIXEL_TAGS}
+    return all(one.header.get(tag) == other.header.get(tag) for tag in tags) and _digest(one) == _digest(other)
+
+
 def _without_duplicates(instances: Iterable[Instance]) -> tuple[list[Instance], list[Dropped]]:
-    """One instance per SOP instance UID. The same pixels twice are dropped; different ones are an error."""
+    """One instance per SOP instance UID. The same image twice is dropped; different ones are an error."""
     kept: dict[str, Instance] = {}
     dropped: list[Dropped] = []
     for instance in instances:
         uid = str(instance.get("SOPInstanceUID", instance.path))
         if uid not in kept:
             kept[uid] = instance
-        elif _digest(instance) == _digest(kept[uid]):
+        elif _same(instance, kept[uid]):
             dropped.append(Dropped(instance.path, "duplicate", f"same as {kept[uid].path.name}"))
         else:
             raise InputError(
                 "duplicate_uid_different_pixels",
-                "two files share a SOP instance UID but not their pixels",
+                "two files share a SOP instance UID but not their pixels or headers",
                 found=f"{kept[uid].path.name} and {instance.path.name}",
                 expected="one image per UID",
                 where=instance.path.parent,
@@ -83,20 +98,26 @@ def group_series(instances: Iterable[Instance]) -> tuple[tuple[Series, ...], tup
     share an instance UID but not their pixels.
     """
     dropped: list[Dropped] = []
-    sets: dict[str, dict[tuple[object, ...], list[Instance]]] = {}
+    sets: dict[str, list[tuple[_Geometry, list[Instance]]]] = {}
     unique, duplicates = _without_duplicates(instances)
     for instance in unique:
         if instance.pixel_bytes is None:
             dropped.append(Dropped(instance.path, "no_pixels", str(instance.get("Modality", ""))))
             continue
-        uid = str(instance.get("SeriesInstanceUID", ""))
-        sets.setdefault(uid, {}).setdefault(_geometry_key(instance), []).append(instance)
-    series = [
-        Series(uid, part, tuple(members))
-        for uid, parts in sets.items()
-        for part, members in enumerate(sorted(parts.values(), key=len, reverse=True))
-    ]
-    return tuple(series), tuple(duplicates + dropped)
+        parts, geometry = sets.setdefault(str(instance.get("SeriesInstanceUID", "")), []), _geometry(instance)
+        members = next((m for g, m in parts if _alike(g, geometry)), None)
+        if members is None:
+            parts.append((geometry, [instance]))
+        else:
+            members.append(instance)
+    return tuple(s for uid, parts in sets.items() for s in _ranked(uid, parts)), tuple(duplicates + dropped)
+
+
+def _ranked(uid: str, parts: list[tuple[_Geometry, list[Instance]]]) -> list[Series]:
+    """The sets under one UID, scans before localisers, large before small; those as large as the first are part 0 with it."""
+    ranked = sorted(parts, key=lambda p: (p[0].localiser, -len(p[1])))
+    first = (ranked[0][0].localiser, len(ranked[0][1]))
+    return [Series(uid, 0 if (g.localiser, len(m)) == first else n, tuple(m)) for n, (g, m) in enumerate(ranked)]
 
 
 def series_name(series: Series) -> str:

@@ -16,6 +16,11 @@ def _refuse(kind: str, text: object, expected: str) -> InputError:
     return InputError("bad_time", f"not a DICOM {kind}", found=repr(text), expected=expected, do="correct the tag, or export again")
 
 
+def _second(digits: str | None) -> int:
+    # DICOM allows 60 for a leap second, which `datetime` does not know; 61 to 99 are no seconds and stay an error.
+    return 59 if digits == "60" else int(digits or 0)
+
+
 def _micro(digits: str | None) -> int:
     return int((digits or "0").ljust(6, "0"))
 
@@ -34,7 +39,7 @@ def parse_time(text: object) -> time | None:
         raise _refuse("time", text, "HHMMSS.FFFFFF")
     hour, minute, second, fraction = match.groups()
     try:
-        return time(int(hour), int(minute or 0), min(int(second or 0), 59), _micro(fraction))
+        return time(int(hour), int(minute or 0), _second(second), _micro(fraction))
     except ValueError as error:
         raise _refuse("time", text, "HHMMSS.FFFFFF") from error
 
@@ -70,18 +75,19 @@ def parse_datetime(text: object) -> datetime | None:
     if not match:
         raise _refuse("date and time", text, "YYYYMMDDHHMMSS.FFFFFF&ZZXX")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
-    zone = parse_offset(offset)
     try:
-        return datetime(int(year), int(month), int(day), int(hour), int(minute or 0), min(int(second or 0), 59), _micro(fraction), zone)
+        return datetime(int(year), int(month), int(day), int(hour), int(minute or 0), _second(second), _micro(fraction), parse_offset(offset))
     except ValueError as error:
         raise _refuse("date and time", text, "YYYYMMDDHHMMSS.FFFFFF&ZZXX") from error
 
 
 def parse_offset(text: object) -> timezone | None:
-    """TimezoneOffsetFromUTC (``+0100``) as a time zone; None where empty."""
+    """TimezoneOffsetFromUTC (``+0100``) as a time zone; None where empty. Raises `InputError` for anything that is no offset."""
     raw = str(text or "").strip()
-    if not re.fullmatch(r"[+-]\d{4}", raw):
+    if not raw:
         return None
+    if not re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", raw):
+        raise _refuse("offset from UTC", text, "+HHMM or -HHMM, at most 14 hours")
     minutes = int(raw[1:3]) * 60 + int(raw[3:5])
     return timezone(timedelta(minutes=minutes if raw[0] == "+" else -minutes))
 

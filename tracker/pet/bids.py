@@ -14,8 +14,9 @@ import numpy as np
 
 from tracker.dicom.times import parse_time
 from tracker.errors import InputError
-from tracker.image import FrameTimes, Scan
+from tracker.image import Scan
 from tracker.pet import header as head
+from tracker.pet.classic import frame_times
 
 _UNITS = {"bq/ml": "BQML", "bq/cc": "BQML", "kbq/ml": "KBQML"}
 _DOSE_BQ = {"bq": 1.0, "kbq": 1e3, "mbq": 1e6, "gbq": 1e9}
@@ -47,6 +48,12 @@ def _need(record: dict[str, Any], key: str, where: Path) -> Any:
     return value
 
 
+def _optional(record: dict[str, Any], key: str, where: Path) -> float | None:
+    """A number that may be missing; BIDS writes ``n/a`` for that."""
+    value = record.get(key)
+    return None if str(value).strip().lower() == "n/a" else head.number(value, key, where)
+
+
 def _numbers(value: Any, key: str, where: Path) -> np.ndarray:
     """A number or list of numbers; negative times are as given."""
     items = value if isinstance(value, list) else [value]
@@ -74,10 +81,10 @@ def _zero(record: dict[str, Any], acquired: datetime | None, start_s: float, whe
 
 def _tracer(record: dict[str, Any], zero: datetime, where: Path) -> head.Tracer:
     unit = str(record.get("InjectedRadioactivityUnits", "")).lower()
-    dose = head.number(record.get("InjectedRadioactivity"), "InjectedRadioactivity", where)
+    dose = _optional(record, "InjectedRadioactivity", where)
     if dose is not None and unit not in _DOSE_BQ:
         raise InputError("dose_unit_unclear", "InjectedRadioactivityUnits is not known", found=repr(unit), expected=", ".join(_DOSE_BQ), where=where)
-    injected = head.number(record.get("InjectionStart"), "InjectionStart", where)
+    injected = _optional(record, "InjectionStart", where)
     return head.Tracer(
         nuclide=(str(record.get("TracerRadionuclide", "")),),
         half_life_s=None,
@@ -118,6 +125,9 @@ def read_bids(path: Path, acquired: datetime | None) -> Scan:
     units = _UNITS.get(str(_need(record, "Units", beside)).strip().lower(), str(record["Units"]))
     scale = 1000.0 if units == "KBQML" else 1.0
     scan_s = float(_numbers(record.get("ScanStart", starts_s[0]), "ScanStart", beside)[0])
+    if abs(scan_s - starts_s[0]) > 60:
+        raise InputError("frame_times", "ScanStart and the first of FrameTimesStart disagree", found=f"{scan_s:g} and {starts_s[0]:g} s",
+                         expected="both in seconds from TimeZero, within a minute", where=beside, do="correct whichever is wrong")  # fmt: skip
     zero = _zero(record, acquired, scan_s, beside)
     correction, moment = _decay(record, zero, beside)
     across = np.ones((1, grid.shape[0]))
@@ -126,7 +136,7 @@ def read_bids(path: Path, acquired: datetime | None) -> Scan:
         source="bids", manufacturer=str(record.get("Manufacturer", "")), units="BQML" if units == "KBQML" else units, suv_type="",
         decay_correction=correction, decay_reference=moment, series_start=None, slice_start_s=(starts_s - starts_s[0])[:, None] * across,
         slice_duration_s=durations_s[:, None] * across, frame_reference_s=nothing, decay_factor=nothing, corrected=None,
-        tracer=_tracer(record, zero, beside), weight_kg=head.positive(record.get("BodyWeight"), "BodyWeight", beside), height_m=None, sex="",
+        tracer=_tracer(record, zero, beside), weight_kg=_optional(record, "BodyWeight", beside) or None, height_m=None, sex="",
     )  # fmt: skip
-    times = FrameTimes(zero + timedelta(seconds=float(starts_s[0])), tuple(map(float, starts_s - starts_s[0])), tuple(map(float, durations_s)))
+    times = frame_times(zero + timedelta(seconds=float(starts_s[0])), header.slice_start_s, header.slice_duration_s, beside)
     return Scan(values * np.float32(scale) if scale != 1 else values, header.units, grid, times, header, findings)

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from tracker.dicom import Instance, Stack, stack
 from tracker.dicom.pixels import check_pixels, load_frame
-from tracker.dicom.times import parse_date_time, parse_offset, seconds_between
+from tracker.dicom.times import parse_date_time, seconds_between
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes, Scan
 from tracker.pet import header as head
 from tracker.pet.frames import lazy_frames
 
+T = TypeVar("T")
+
 
 def _starts(instances: Sequence[Instance], acquired: datetime | None, where: object) -> tuple[datetime, np.ndarray, tuple[Finding, ...]]:
     """Origin (earliest acquisition) and every slice's start [s] after it.
 
-    A missing AcquisitionDate is taken from the series where that leaves only one order of events, and noted.
+    A missing AcquisitionDate is taken from the series where that leaves only one order of events (not before the series), and noted.
     """
-    starts, findings = [], []
+    starts: list[datetime | None] = []
+    findings: list[Finding] = []
     for instance in instances:
         start = head.acquisition_start(instance)
-        if start is None and instance.get("AcquisitionTime") is not None:
-            start = parse_date_time(instance.get("SeriesDate"), instance.get("AcquisitionTime"))
+        series = _series_start(instance)
+        if start is None and series is not None and instance.get("AcquisitionDate") is None:
+            clock = parse_date_time(instance.get("SeriesDate"), instance.get("AcquisitionTime"))
+            start = None if clock is None else head.zoned(clock, instance)
+            if start is not None and start < series:
+                # A post-processed series of the same day, or an acquisition after midnight: a day lies between them.
+                start = None
             if start is not None and not findings:
                 findings.append(Finding("acquisition_date", "warn", "AcquisitionDate is missing: the series' date is used with AcquisitionTime"))
         starts.append(start)
@@ -37,13 +46,12 @@ def _starts(instances: Sequence[Instance], acquired: datetime | None, where: obj
                 "acquisition_time_missing",
                 "the header does not say when the scan was acquired",
                 found=f"AcquisitionDate {instances[0].get('AcquisitionDate')}, AcquisitionTime {instances[0].get('AcquisitionTime')}",
-                expected="both, in every file",
+                expected="both, in every file; or a time that is not before SeriesTime",
                 where=where,
                 do="write the scan's start into the sheet's `acquired` column",
             )
         return acquired, np.zeros(len(starts)), (Finding("acquired", "warn", "the scan's start is the sheet's: the header has none"),)
-    zone = parse_offset(instances[0].get("TimezoneOffsetFromUTC"))
-    dated = [s.replace(tzinfo=zone) if zone and s.tzinfo is None else s for s in starts if s is not None]
+    dated = [s for s in starts if s is not None]
     origin = min(dated)
     return origin, np.array([seconds_between(s, origin) for s in dated]), tuple(findings)
 
@@ -54,12 +62,18 @@ def _per_slice(instances: Sequence[Instance], keyword: str) -> np.ndarray:
     return np.array([np.nan if v is None else v for v in values])
 
 
+def _alike(values: Iterable[T], name: str, where: object) -> T:
+    """What must be the same in all files of a series."""
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > 1:
+        found = "; ".join(sorted(map(str, distinct))[:3])
+        raise InputError("mixed_series", f"{name} differs within the series", found=found, expected="one value", where=where)
+    return distinct[0]
+
+
 def _one(instances: Sequence[Instance], keyword: str, where: object) -> str:
-    """A tag that must be the same in all files of a series."""
-    found = sorted({str(i.get(keyword, "")).strip().upper() for i in instances})
-    if len(found) > 1:
-        raise InputError("mixed_series", f"{keyword} differs within the series", found=", ".join(map(repr, found)), expected="one value", where=where)
-    return found[0]
+    """A word that must be the same in all files of a series."""
+    return _alike((str(i.get(keyword, "")).strip().upper() for i in instances), keyword, where)
 
 
 def _rescale(instances: Sequence[Instance], where: object) -> np.ndarray:
@@ -147,7 +161,8 @@ def frame_times(origin: datetime, start_s: np.ndarray, duration_s: np.ndarray, w
 
 def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarray, where: object) -> head.PetHeader:
     first: Instance = instances[0]
-    weight_kg, height_m, sex = head.patient(first)
+    weight_kg, height_m, sex = _alike((head.patient(i) for i in instances), "PatientWeight, -Size or -Sex", where)
+    philips = _alike(((head.philips_factor(i, 0x00), head.philips_factor(i, 0x09)) for i in instances), "Philips' scale", where)
     return head.PetHeader(
         source="classic",
         manufacturer=str(first.get("Manufacturer", "")),
@@ -161,19 +176,18 @@ def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarr
         frame_reference_s=_per_slice(instances, "FrameReferenceTime")[order] / 1000.0,
         decay_factor=_per_slice(instances, "DecayFactor")[order],
         corrected=head.corrected_image(first),
-        tracer=head.tracer(first, "Bq"),
+        tracer=_alike((head.tracer(i, "Bq") for i in instances), "the radiopharmaceutical, its dose or time", where),
         weight_kg=weight_kg,
         height_m=height_m,
         sex=sex,
-        philips_suv_factor=head.philips_factor(first, 0x00),
-        philips_activity_factor=head.philips_factor(first, 0x09),
+        philips_suv_factor=philips[0],
+        philips_activity_factor=philips[1],
         timezone=str(first.get("TimezoneOffsetFromUTC", "")),
     )
 
 
 def _series_start(first: Instance) -> datetime | None:
     start = parse_date_time(first.get("SeriesDate") or first.get("StudyDate"), first.get("SeriesTime"))
-    zone = parse_offset(first.get("TimezoneOffsetFromUTC"))
-    return start.replace(tzinfo=zone) if start and zone else start
+    return None if start is None else head.zoned(start, first)
 
 

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tracker.decay import decay_factor
 from tracker.dicom.times import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.nuclides import Nuclide
+from tracker.nuclides import nuclide as find_nuclide
 from tracker.pet.header import PetHeader
 from tracker.study.model import Context
+from tracker.study.rows import Dose
 
 # A nuclide's half-life is known to 0.5 %; beyond 5 % the scanner was told another nuclide.
 _OTHER_NUCLIDE = 0.05
 _CORRECTIONS = {"attenuation": ("ATTN",), "scatter": ("SCAT",), "normalisation": ("NORM",), "dead time": ("DTIM",), "randoms": ("RAN", "RANSNG")}
 _DAY_S = 86400.0
+# Nuclides from 64Cu's half-life on are scanned on later days, where a time of day says nothing (IBSI SUV manual, arXiv 2410.13348).
+_LONG_LIVED_S = 41400.0
+_UNDATED_LIMIT_S = 6 * 3600.0
 
 
 def scanner_half_life(header: PetHeader, nuclide: Nuclide, context: Context) -> tuple[float, Finding]:
     """The half-life the scanner used [s]: the header's, else the nuclide's own, and how they compare.
 
-    Raises `InputError` where the header's belongs to another nuclide and decay was corrected with it.
+    Raises `InputError` where the header's half-life, or the nuclide it names, is another one's.
     """
     stated = header.tracer.half_life_s if header.tracer else None
+    named = _named_nuclide(header)
+    if named is not None and named != nuclide and not context.constants.get("accept_other_nuclide"):
+        raise InputError(
+            "nuclide_mismatch",
+            "the header names another nuclide than the label's",
+            found=named.name,
+            expected=f"{nuclide.name} (label {context.label.label})",
+            do="correct the `labels` sheet; if the scan was really taken under the other nuclide's protocol, set pet.accept_other_nuclide: true",
+        )
+    if stated is None and named not in (None, nuclide):
+        raise InputError("half_life_missing", f"decay was corrected for {named.name if named else ''} with a half-life that is not stated", found="no half-life",
+                         expected="RadionuclideHalfLife", do="restore (0018,1075)")  # fmt: skip
     if stated is None:
         return nuclide.half_life_s, Finding("half_life", "warn", f"no half-life in the header: {nuclide.name}'s {nuclide.half_life_s:g} s is used")
     apart = abs(stated / nuclide.half_life_s - 1)
@@ -38,39 +56,71 @@ def scanner_half_life(header: PetHeader, nuclide: Nuclide, context: Context) -> 
     return stated, Finding("half_life", "ok" if apart <= limit else "warn", words)
 
 
+def _named_nuclide(header: PetHeader) -> Nuclide | None:
+    """The nuclide that the header's code or text names; None where it names none that the table knows."""
+    for word in header.tracer.nuclide if header.tracer else ():
+        try:
+            return find_nuclide(word)
+        except InputError:
+            continue
+    return None
+
+
 def administered(header: PetHeader, context: Context, scan_start: datetime) -> tuple[datetime | None, tuple[Finding, ...]]:
     """The administration as the scanner knew it, and how it compares with the sheet's dose time.
 
     RadiopharmaceuticalStartDateTime, else StartTime on the day that puts it before the scan. A dated time that lies after the
-    scan, or disagrees with the undated one, is only resolved where the sheet confirms one of the two. None where the header has none
+    scan, or disagrees with the undated one, is only resolved where the sheet confirms one of the two; so is an undated time of a
+    nuclide that is scanned on later days, or more than 6 h before the scan. None where the header has none
     or nothing confirms it; then nothing that needs it can be computed.
     """
-    tracer = header.tracer
-    if tracer is None:
+    if header.tracer is None:
         return None, ()
-    candidates = [c for c in (tracer.start_datetime, _undated(header, scan_start)) if c is not None]
-    sheet = _nearest_dose(context, scan_start)
+    candidates = _candidates(header, scan_start)
+    dose = _nearest_dose(context, scan_start)
+    sheet = None if dose is None else dose - timedelta(seconds=float(context.constants.get("clock_offset_s", 0.0)))
     tolerance_s = float(context.constants.get("time_tolerance_s", 60.0))
     possible = [c for c in candidates if seconds_between(scan_start, c) > -tolerance_s]
     confirmed = [c for c in possible if sheet is not None and abs(seconds_between(c, sheet)) <= tolerance_s]
     if not candidates:
         return None, (Finding("injection_time", "warn", "the header has no administration time to compare with the sheet"),)
-    if confirmed and len({*candidates}) == 1:
+    if confirmed and len(candidates) == 1:
         return confirmed[0], (Finding("injection_time", "ok", "header and sheet agree"),)
     listed = " and ".join(c.isoformat(sep=" ") for c in candidates)
     words = f"header says {listed}, the sheet {sheet.isoformat(sep=' ') if sheet else 'nothing'}: the sheet counts"
     if confirmed:
         return confirmed[0], (Finding("injection_time", "warn", words),)
-    agreed = len(candidates) == 1 or abs(seconds_between(candidates[0], candidates[1])) <= 1.0
+    sure = len(candidates) == 1 and (header.tracer.start_datetime is not None or _same_day_only(context, scan_start, candidates[0]))
     # Unconfirmed but unambiguous: it is what the scanner used, whatever the sheet says; else nobody can tell.
-    return (possible[0] if possible and agreed else None), (Finding("injection_time", "warn", words),)
+    return (possible[0] if possible and sure else None), (Finding("injection_time", "warn", words),)
+
+
+def _candidates(header: PetHeader, scan_start: datetime) -> list[datetime]:
+    """The administration times the header may mean: the dated one alone where it lies before the scan and the undated one agrees."""
+    dated, undated = (header.tracer.start_datetime if header.tracer else None), _undated(header, scan_start)
+    if dated is None or undated is None:
+        return [c for c in (dated, undated) if c is not None]
+    apart_s = abs(seconds_between(dated, undated)) % _DAY_S
+    same_clock = min(apart_s, _DAY_S - apart_s) <= 1.0
+    if same_clock and seconds_between(scan_start, dated) >= 0 or abs(seconds_between(dated, undated)) <= 1.0:
+        return [dated]
+    return [dated, undated]
+
+
+def _same_day_only(context: Context, scan_start: datetime, undated: datetime) -> bool:
+    """Whether an undated administration can only be that of the scan's day: a short-lived nuclide, a few hours before."""
+    return find_nuclide(context.label.nuclide).half_life_s < _LONG_LIVED_S and seconds_between(scan_start, undated) < _UNDATED_LIMIT_S
 
 
 def _undated(header: PetHeader, scan_start: datetime) -> datetime | None:
-    """RadiopharmaceuticalStartTime on the last day that puts it before the scan; only for a delay within one day."""
+    """RadiopharmaceuticalStartTime as a moment: on the day that StartDateTime gives, if that lies before the scan, else on the last
+    day that puts it before the scan (a delay within one day)."""
     tracer = header.tracer
     if tracer is None or tracer.start_time is None:
         return None
+    dated = tracer.start_datetime
+    if dated is not None and seconds_between(scan_start, dated) >= 0:
+        return datetime.combine(dated.date(), tracer.start_time, dated.tzinfo)
     same_day = datetime.combine(scan_start.date(), tracer.start_time, scan_start.tzinfo)
     return same_day if same_day <= scan_start else same_day - timedelta(days=1)
 
@@ -91,14 +141,19 @@ def check_weight(header: PetHeader, context: Context) -> Finding | None:
 
 
 def check_dose(dose_bq: float | None, context: Context) -> Finding | None:
-    """The header's dose against the sheet's amounts (makers do not subtract residuals); None where either is missing."""
-    amounts = [d.amount for d in context.doses if d.amount is not None and d.amount_unit == "Bq"]
+    """The header's dose against the sheet's amounts at the dose time (makers do not subtract residuals); None where either is missing."""
+    amounts = [_at_dose_time_bq(d, context) for d in context.doses if d.amount and d.amount_unit == "Bq"]
     if dose_bq is None or not amounts:
         return None
     limit = float(context.constants.get("dose_tolerance_percent", 5.0)) / 100
     near = min(amounts, key=lambda a: abs(a - dose_bq))
     agree = abs(dose_bq / near - 1) <= limit
     return Finding("dose", "ok" if agree else "warn", f"header {dose_bq:.6g} Bq, sheet {near:.6g} Bq: the sheet counts")
+
+
+def _at_dose_time_bq(dose: Dose, context: Context) -> float:
+    since_assay_s = 0.0 if dose.assay_time is None else seconds_between(dose.dose_time, dose.assay_time)
+    return (dose.amount or 0.0) * decay_factor(since_assay_s, find_nuclide(context.label.nuclide).half_life_s)
 
 
 def check_corrections(header: PetHeader) -> tuple[Finding, ...]:
@@ -126,13 +181,15 @@ def branching(header: PetHeader, nuclide: Nuclide, context: Context) -> tuple[fl
     ``branching_applied: no`` divides by the nuclide's fraction; ``branching_fraction_scanner`` exchanges the scanner's for it.
     """
     table = nuclide.positron_fraction
+    if table <= 0:
+        return 1.0, None
     stated = context.constants.get("branching_fraction_scanner")
     if context.constants.get("branching_applied") == "no":
         return 1 / table, Finding("branching", "ok", f"divided by the positron fraction {table:g} (config)")
     if stated is not None:
         return float(stated) / table, Finding("branching", "ok", f"scanner's positron fraction {stated:g} exchanged for {table:g} (config)")
     inside = header.tracer.positron_fraction if header.tracer else None
-    if table <= 0 or context.constants.get("branching_applied") == "yes":
+    if context.constants.get("branching_applied") == "yes":
         return 1.0, None
     if inside is not None and abs(inside / table - 1) <= 0.01:
         return 1.0, Finding("branching", "ok", f"positron fraction {inside:g}")

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from tracker.errors import InputError
-from tracker.image import FrameTimes, Grid, Scan
+from tracker.image import Grid, Scan
 from tracker.pet import header as head
+from tracker.pet.classic import frame_times
 from tracker.pet.frames import lazy_frames
 
 _UNITS = {"bq/cc": "BQML", "bq/ml": "BQML", "becquerels/cc": "BQML"}
-# Bit of `processing_code` in the image subheader that says decay correction was applied (ECAT 7 format, applied_proc).
-_DECAY_BIT = 10
+# `processing_code` of the image subheader: Norm 1, Atten_Meas 2, Atten_Calc 4, Smooth 8 16 32, Scat2d 64, Scat3d 128, ArcPrc 256,
+# DecayPrc 512 (the ECAT 7 library's enum ProcessingCode).
+_DECAY_CORRECTED = 512
 _QUARTER_HOUR_S = 900
 
 
@@ -55,10 +57,13 @@ def read_ecat(path: Path, acquired: datetime | None) -> Scan:
     image = ecat.load(str(path))
     header, frames = image.header, int(image.header["num_frames"])
     subs = [image.get_subheaders().subheaders[t] for t in range(frames)]
+    # Matrices lie in the file in the order they were written, which need not be that of time.
+    order = [int(t) for t in np.argsort([int(s["frame_start_time"]) for s in subs], kind="stable")]
+    subs = [subs[t] for t in order]
     units = _UNITS.get(_text(header["data_units"]).lower(), _text(header["data_units"]).upper())
     starts_s = np.array([float(s["frame_start_time"]) for s in subs]) / 1000.0
     durations_s = np.array([float(s["frame_duration"]) for s in subs]) / 1000.0
-    decayed = {bool(int(s["processing_code"]) >> _DECAY_BIT & 1) for s in subs}
+    decayed = {bool(int(s["processing_code"]) & _DECAY_CORRECTED) for s in subs}
     if len(decayed) != 1 or (durations_s <= 0).any():
         raise InputError("frame_times", "frames lack a duration or differ in decay correction", found=f"{durations_s.tolist()[:4]} s", expected="> 0 s, alike",
                          where=path)  # fmt: skip
@@ -74,15 +79,15 @@ def read_ecat(path: Path, acquired: datetime | None) -> Scan:
         slice_start_s=(starts_s - starts_s[0])[:, None] * across, slice_duration_s=durations_s[:, None] * across, frame_reference_s=nothing,
         decay_factor=nothing, corrected=None, tracer=_tracer(header), weight_kg=None, height_m=None, sex="",
     )  # fmt: skip
-    times = FrameTimes(origin, tuple(map(float, starts_s - starts_s[0])), tuple(map(float, durations_s)))
-    values = lazy_frames(partial(_load, str(path)), frames, shape)
+    times = frame_times(origin, pet_header.slice_start_s, pet_header.slice_duration_s, path)
+    values = lazy_frames(partial(_load, str(path), order), frames, shape)
     return Scan(values, units, Grid(shape, np.asarray(image.get_frame_affine(0), float)), times, pet_header)
 
 
-def _load(path: str, frame: int) -> np.ndarray:
+def _load(path: str, order: list[int], frame: int) -> np.ndarray:
     from nibabel import ecat
 
-    return np.ascontiguousarray(np.asarray(ecat.load(path).get_frame(frame), np.float32).T)
+    return np.ascontiguousarray(np.asarray(ecat.load(path).get_frame(order[frame]), np.float32).T)
 
 
 def _tracer(header: Any) -> head.Tracer:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tracker.dicom import Instance
-from tracker.dicom.geometry import Slices, arrange
+from tracker.dicom.geometry import Slices, arrange, pixel_spacing_mm
 from tracker.dicom.pixels import check_pixels, load_frame
 from tracker.dicom.times import parse_datetime, seconds_between
 from tracker.errors import InputError
@@ -20,23 +20,36 @@ from tracker.pet import header as head
 from tracker.pet.classic import frame_times
 from tracker.pet.frames import lazy_frames
 
+_PLACE = {
+    "PlanePositionSequence": "ImagePositionPatient",
+    "PlaneOrientationSequence": "ImageOrientationPatient",
+    "PixelMeasuresSequence": "PixelSpacing",
+}
 # UCUM units of a real-world value map -> the words of (0054,1001) Units that the rest of the code speaks.
 _UCUM = {"bq/ml": "BQML", "g/ml{suvbw}": "GML", "{suvbw}g/ml": "GML", "g/ml": "GML", "{counts}": "CNTS"}
 
 
+def _sequence(frame: Any, shared: Any, keyword: str) -> Any:
+    """A functional group: the frame's own, else the shared one; empty where neither has it."""
+    return frame.get(keyword) or (shared.get(keyword) if shared is not None else None) or ()
+
+
 def _macro(frame: Any, shared: Any, keyword: str) -> Any:
-    """A functional group's item: the frame's own, else the shared one; None where neither has it."""
-    for group in (frame, shared):
-        sequence = group.get(keyword) if group is not None else None
-        if sequence:
-            return sequence[0]
-    return None
+    """A functional group's first item; None where neither the frame nor all share it."""
+    return next(iter(_sequence(frame, shared, keyword)), None)
 
 
-def real_world(mapping: Any, where: object) -> tuple[str, float, float]:
-    """Units, slope and intercept of a RealWorldValueMapping item; raises `InputError` for tables and unknown units."""
-    code = (mapping.get("MeasurementUnitsCodeSequence") or [{}])[0]
-    text = str(code.get("CodeValue", "")).strip()
+def _unit_code(mapping: Any) -> str:
+    return str((mapping.get("MeasurementUnitsCodeSequence") or [{}])[0].get("CodeValue", "")).strip()
+
+
+def real_world(sequence: Any, where: object) -> tuple[str, float]:
+    """Units and slope of a RealWorldValueMappingSequence: of its map to Bq/ml, else of its first.
+
+    Raises `InputError` for tables, unknown units and maps that do not pass through 0.
+    """
+    mapping = next((m for m in sequence if _UCUM.get(_unit_code(m).lower()) == "BQML"), sequence[0])
+    text = _unit_code(mapping)
     units = _UCUM.get(text.lower())
     slope, intercept = mapping.get("RealWorldValueSlope"), mapping.get("RealWorldValueIntercept", 0.0)
     if units is None or slope is None:
@@ -46,15 +59,14 @@ def real_world(mapping: Any, where: object) -> tuple[str, float, float]:
         )  # fmt: skip
     if intercept:
         raise InputError("rescale_intercept", "a real-world value map of activity must pass through 0", found=intercept, expected=0, where=where)
-    return units, float(slope), 0.0
+    return units, float(slope)
 
 
 def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
     """A frame's unit and slope: its real-world value map before its pixel value transformation."""
-    mapping = _macro(frame, shared, "RealWorldValueMappingSequence")
-    if mapping is not None:
-        units, slope, _ = real_world(mapping, instance.path)
-        return units, slope
+    mappings = _sequence(frame, shared, "RealWorldValueMappingSequence")
+    if mappings:
+        return real_world(mappings, instance.path)
     transform = _macro(frame, shared, "PixelValueTransformationSequence")
     if transform is None:
         raise InputError("rescale_slope", "a frame has no scale", found="no PixelValueTransformation", expected="one per frame", where=instance.path)
@@ -64,14 +76,19 @@ def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
     return {"BQ/ML": "BQML"}.get(units, units), float(transform.get("RescaleSlope", 0) or 0)
 
 
-def _frame_content(frames: Sequence[Any], shared: Any) -> tuple[list[datetime | None], list[datetime | None], np.ndarray]:
+def _moment(text: Any, instance: Instance) -> datetime | None:
+    found = parse_datetime(text)
+    return None if found is None else head.zoned(found, instance)
+
+
+def _frame_content(frames: Sequence[Any], shared: Any, instance: Instance) -> tuple[list[datetime | None], list[datetime | None], np.ndarray]:
     """Per frame: acquisition start, reference time, and duration [s] (NaN where absent)."""
     starts, references, durations = [], [], []
     for frame in frames:
         content = _macro(frame, shared, "FrameContentSequence")
         values = content if content is not None else {}
-        starts.append(parse_datetime(values.get("FrameAcquisitionDateTime")))
-        references.append(parse_datetime(values.get("FrameReferenceDateTime")))
+        starts.append(_moment(values.get("FrameAcquisitionDateTime"), instance))
+        references.append(_moment(values.get("FrameReferenceDateTime"), instance))
         length = values.get("FrameAcquisitionDuration")
         durations.append(np.nan if length in (None, "") else float(length) / 1000.0)
     return starts, references, np.array(durations)
@@ -93,23 +110,23 @@ def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarra
 
 
 def _slices(frames: Sequence[Any], shared: Any, instance: Instance) -> Slices:
-    places, directions = [], set()
-    measures = None
+    places, directions, sizes = [], set(), set()
     for frame in frames:
-        place, orient = _macro(frame, shared, "PlanePositionSequence"), _macro(frame, shared, "PlaneOrientationSequence")
-        measures = _macro(frame, shared, "PixelMeasuresSequence")
-        if place is None or orient is None or measures is None:
-            raise InputError("geometry_missing", "a frame has no place", found="no plane position, orientation or pixel measures", expected="all three",
+        found: list[Any] = [(_macro(frame, shared, group) or {}).get(tag) for group, tag in _PLACE.items()]
+        if not all(found) or [len(v) for v in found] != [3, 6, 2]:
+            raise InputError("geometry_missing", "a frame has no place", found="no plane position, orientation or pixel spacing", expected="all three",
                              where=instance.path)  # fmt: skip
-        places.append([float(v) for v in place.ImagePositionPatient])
-        directions.add(tuple(round(float(v), 6) for v in orient.ImageOrientationPatient))
-    if len(directions) != 1 or measures is None:
-        raise InputError("mixed_orientations", "frames lie in different directions", found=f"{len(directions)} orientations", expected="one volume",
+        place, orient, spacing = ([float(v) for v in values] for values in found)
+        thickness = _macro(frame, shared, "PixelMeasuresSequence").get("SliceThickness")
+        places.append(place)
+        directions.add(tuple(round(v, 6) for v in orient))
+        sizes.add((*pixel_spacing_mm(spacing, instance.path), None if thickness is None else float(thickness)))
+    if len(directions) != 1 or len(sizes) != 1:
+        raise InputError("mixed_orientations", "frames lie in different directions or differ in voxel size",
+                         found=f"{len(directions)} orientations, {len(sizes)} sizes", expected="one volume",
                          where=instance.path, do="a localiser cannot be measured")  # fmt: skip
-    row_mm, column_mm = (float(v) for v in measures.PixelSpacing)
-    thickness = measures.get("SliceThickness")
-    uid = str(instance.get("FrameOfReferenceUID", ""))
-    return Slices(np.array(places), directions.pop(), (row_mm, column_mm), None if thickness is None else float(thickness), uid)
+    row_mm, column_mm, thickness_mm = sizes.pop()
+    return Slices(np.array(places), directions.pop(), (row_mm, column_mm), thickness_mm, str(instance.get("FrameOfReferenceUID", "")))
 
 
 def read_enhanced(instance: Instance, where: Path) -> Scan:
@@ -127,7 +144,7 @@ def read_enhanced(instance: Instance, where: Path) -> Scan:
     if len({units for units, _ in scales}) != 1 or not all(slope > 0 for _, slope in scales):
         raise InputError("mixed_series", "frames differ in unit, or have no positive slope", found=sorted({u for u, _ in scales}), expected="one unit",
                          where=where)  # fmt: skip
-    content = _frame_content(frames, shared)
+    content = _frame_content(frames, shared, instance)
     starts = _starts(content, instance)
     origin = min(starts)
     start_s = np.array([seconds_between(s, origin) for s in starts])
@@ -148,7 +165,7 @@ def _load(instance: Instance, order: np.ndarray, slopes: np.ndarray, frame: int)
 
 def _header(instance: Instance, units: str, start_s: np.ndarray, duration_s: np.ndarray) -> head.PetHeader:
     corrected = str(instance.get("DecayCorrected", "")).strip().upper()
-    moment = parse_datetime(instance.get("DecayCorrectionDateTime"))
+    moment = _moment(instance.get("DecayCorrectionDateTime"), instance)
     if corrected not in ("YES", "NO") or (corrected == "YES" and moment is None):
         raise InputError("decay_correction_unknown", "the header does not say whether and to when decay was corrected",
                          found=f"DecayCorrected {corrected or 'missing'}, DecayCorrectionDateTime {moment}", expected="YES with its time, or NO",
@@ -167,7 +184,7 @@ def _header(instance: Instance, units: str, start_s: np.ndarray, duration_s: np.
 def _corrections(instance: Instance, decay: str) -> tuple[str, ...] | None:
     """The enhanced IOD's one tag per correction in the words of CorrectedImage; None where it has none of them."""
     tags = {"AttenuationCorrected": "ATTN", "ScatterCorrected": "SCAT", "RandomsCorrected": "RAN", "DeadTimeCorrected": "DTIM",
-            "SensitivityCalibrated": "NORM", "CountLossNormalizationCorrected": "NORM"}  # fmt: skip
+            "DetectorNormalizationCorrection": "NORM"}  # fmt: skip
     stated = {word: str(instance.get(tag, "")).upper() for tag, word in tags.items() if instance.get(tag) is not None}
     if not stated:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracker.dicom.headers import COMMON_TAGS, Instance
-from tracker.dicom.times import parse_date_time, parse_datetime, parse_time
+from tracker.dicom.times import parse_date_time, parse_datetime, parse_offset, parse_time
 from tracker.errors import InputError
 
 PHILIPS_CREATOR = "Philips PET Private Group"
@@ -43,14 +43,14 @@ PET_TAGS: tuple[Any, ...] = (
     "ScatterCorrected",
     "RandomsCorrected",
     "DeadTimeCorrected",
-    "SensitivityCalibrated",
-    "CountLossNormalizationCorrected",
+    "DetectorNormalizationCorrection",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "RealWorldValueMappingSequence",
     # nuclear medicine
     "DetectorInformationSequence",
     "RotationInformationSequence",
+    "NumberOfRotations",
     "FrameIncrementPointer",
     "SliceVector",
     "TimeSliceVector",
@@ -195,15 +195,27 @@ def private_start(instance: Instance) -> datetime | None:
     """The scan's start as GE (0009,xx0D) or Siemens (0071,xx22) keep it when a series is post-processed and re-dated."""
     for group, creator, element in ((0x0009, GE_CREATOR, 0x0D), (0x0071, SIEMENS_CREATOR, 0x22)):
         value = private_value(instance, group, creator, element)
-        if value is not None:
-            return parse_datetime(value)
+        try:
+            found = parse_datetime(value)
+        except InputError:
+            # Where the reservation was removed, another maker's element may lie here: what is no time is not this one.
+            found = None
+        if found is not None:
+            return zoned(found, instance)
     return None
+
+
+def zoned(moment: datetime, instance: Instance) -> datetime:
+    """A header's wall clock with the file's TimezoneOffsetFromUTC, where it has one and the time does not state its own."""
+    zone = parse_offset(instance.get("TimezoneOffsetFromUTC"))
+    return moment.replace(tzinfo=zone) if zone is not None and moment.tzinfo is None else moment
 
 
 def acquisition_start(instance: Instance) -> datetime | None:
     """When a file's acquisition began: AcquisitionDateTime, else AcquisitionDate and -Time; None where either half is missing."""
     stated = parse_datetime(instance.get("AcquisitionDateTime"))
-    return stated or parse_date_time(instance.get("AcquisitionDate"), instance.get("AcquisitionTime"))
+    start = stated or parse_date_time(instance.get("AcquisitionDate"), instance.get("AcquisitionTime"))
+    return None if start is None else zoned(start, instance)
 
 
 def patient(instance: Instance) -> tuple[float | None, float | None, str]:

@@ -16,7 +16,6 @@ import numpy as np
 from tracker.dicom import Instance
 from tracker.dicom.geometry import affine_from, slice_normal
 from tracker.dicom.pixels import check_pixels, load_frame
-from tracker.dicom.times import parse_date_time
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes, Grid, Scan, voxel_volume_ml
 from tracker.pet import header as head
@@ -42,6 +41,9 @@ def _order(instance: Instance) -> np.ndarray:
                          expected="one, or their sum", where=instance.path, do="sum the windows in the reconstruction and say so in its protocol")  # fmt: skip
     slices = _vector(instance, "SliceVector", frames) if instance.get("SliceVector") is not None else np.arange(1, frames + 1)
     times = _vector(instance, "TimeSliceVector", frames)
+    if not len(slices) == len(times) == frames:
+        raise InputError("missing_slice", "the vectors and the frames differ in number", found=f"{len(slices)} in SliceVector, {len(times)} in TimeSliceVector",
+                         expected=f"{frames}, as NumberOfFrames", where=instance.path, do="export the file again")  # fmt: skip
     rows = [np.flatnonzero(times == t) for t in sorted(set(times.tolist()))]
     ordered = [row[np.argsort(slices[row])] for row in rows]
     wanted = list(range(1, len(ordered[0]) + 1))
@@ -77,8 +79,7 @@ def _acquisition_s(instance: Instance) -> float | None:
 def _scale(instance: Instance, grid: Grid, constants: Any) -> tuple[str, float]:
     mapping = instance.get("RealWorldValueMappingSequence")
     if mapping:
-        units, slope, _ = real_world(mapping[0], instance.path)
-        return units, slope
+        return real_world(mapping, instance.path)
     slope = head.number(instance.get("RescaleSlope"), "RescaleSlope", instance.path)
     if head.number(instance.get("RescaleIntercept"), "RescaleIntercept", instance.path):
         raise InputError("rescale_intercept", "RescaleIntercept must be 0", found=instance.get("RescaleIntercept"), expected=0, where=instance.path)
@@ -99,7 +100,7 @@ def _scale(instance: Instance, grid: Grid, constants: Any) -> tuple[str, float]:
 
 
 def _times(instance: Instance, frames: int, acquired: datetime | None) -> tuple[datetime, np.ndarray, np.ndarray]:
-    start = head.acquisition_start(instance) or parse_date_time(instance.get("SeriesDate"), instance.get("AcquisitionTime")) or acquired
+    start = head.acquisition_start(instance) or acquired
     seconds = _acquisition_s(instance)
     if start is None or seconds is None or frames > 1:
         raise InputError(
@@ -113,11 +114,20 @@ def _times(instance: Instance, frames: int, acquired: datetime | None) -> tuple[
     return start, np.zeros((1, 1)), np.full((1, 1), seconds)
 
 
+def _decay(instance: Instance, corrected: tuple[str, ...] | None, origin: datetime) -> tuple[str, datetime | None]:
+    """Decay correction and the moment it is to. (0054,1102) is no tag of NM's own, but counts where a maker wrote it."""
+    stated = str(instance.get("DecayCorrection", "")).strip().upper()
+    if stated in ("ADMIN", "NONE"):
+        return stated, None
+    return ("TIME", origin) if stated == "START" or "DECY" in (corrected or ()) else ("NONE", None)
+
+
 def read_nm(instance: Instance, acquired: datetime | None, constants: Any, where: Path) -> Scan:
     """A reconstructed NM object as a `Scan` (1, z, y, x) in Bq/mL: by its real-world map, else by the configured sensitivity.
 
-    NM states decay correction only in CorrectedImage: with DECY the values refer to the acquisition's start, else they are
-    means over it (noted). Raises `InputError` for projections, several energy windows, missing geometry, times or calibration.
+    NM states decay correction in CorrectedImage only: with DECY the values refer to the acquisition's start (to the administration
+    where a DecayCorrection says so), else they are means over it. Raises `InputError` for projections, several energy windows,
+    missing geometry, times or calibration.
     """
     check_pixels(instance)
     order = _order(instance)
@@ -125,7 +135,7 @@ def read_nm(instance: Instance, acquired: datetime | None, constants: Any, where
     units, slope = _scale(instance, grid, constants)
     origin, start_s, duration_s = _times(instance, len(order), acquired)
     corrected = head.corrected_image(instance)
-    decayed = corrected is not None and "DECY" in corrected
+    decay, moment = _decay(instance, corrected, origin)
     if corrected is None:
         findings += (Finding("decay_correction", "warn", "the NM header does not say: values are taken as means over the acquisition"),)
     spread = np.broadcast_to
@@ -133,7 +143,7 @@ def read_nm(instance: Instance, acquired: datetime | None, constants: Any, where
     nothing = np.full((1, grid.shape[0]), np.nan)
     header = head.PetHeader(
         source="nm", manufacturer=str(instance.get("Manufacturer", "")), units=units, suv_type="",
-        decay_correction="TIME" if decayed else "NONE", decay_reference=origin if decayed else None, series_start=None,
+        decay_correction=decay, decay_reference=moment, series_start=None,
         slice_start_s=spread(start_s, nothing.shape), slice_duration_s=spread(duration_s, nothing.shape),
         frame_reference_s=nothing, decay_factor=nothing, corrected=corrected, tracer=head.tracer(instance, "MBq"),
         weight_kg=weight_kg, height_m=height_m, sex=sex, timezone=str(instance.get("TimezoneOffsetFromUTC", "")),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tracker.dicom import Dropped, Series, choose_series, group_series, read_instances, walk
+from tracker.dicom import Dropped, FolderFiles, Series, choose_series, group_series, read_instances, walk
 from tracker.errors import Finding, InputError
 from tracker.image import Scan
 from tracker.nifti import is_nifti
 from tracker.pet import DICOM_MODALITIES
-from tracker.pet.bids import read_bids
+from tracker.pet.bids import read_bids, sidecar
 from tracker.pet.classic import read_classic
 from tracker.pet.ecat import is_ecat, read_ecat
 from tracker.pet.enhanced import read_enhanced
@@ -23,7 +23,7 @@ _ENHANCED = "1.2.840.10008.5.1.4.1.1.130"
 _LEGACY = "1.2.840.10008.5.1.4.1.1.128.1"
 _NM = "1.2.840.10008.5.1.4.1.1.20"
 # Files that cannot be read at all may be slices of the scan: they are named, and a gap in the stack is an error of its own.
-_SUSPECT = ("unparsable", "empty", "unreadable", "deflated")
+_SUSPECT = ("unparsable", "empty", "unreadable", "deflated", "broken_link", "link_outside")
 
 
 def read(path: Path, series: str, context: Context) -> Scan:
@@ -37,19 +37,23 @@ def read(path: Path, series: str, context: Context) -> Scan:
         return read_bids(path, acquired)
     if path.is_file() and is_ecat(path):
         return read_ecat(path, acquired)
-    if path.is_dir() and not any(p.is_dir() for p in path.iterdir()):
-        volumes = [p for p in sorted(path.iterdir()) if p.name.endswith((".nii", ".nii.gz")) and p.with_name(_stem(p) + ".json").is_file()]
-        if len(volumes) == 1:
-            return read_bids(volumes[0], acquired)
-    return _read_dicom(path, series, context)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _read_dicom(path: Path, series: str, context: Context) -> Scan:
     files = walk(path)
+    # A converter's NIfTI beside its DICOM is a copy that lost something: the DICOM counts.
+    volumes = [d.path for d in files.dropped if d.path.name.endswith((".nii", ".nii.gz")) and sidecar(d.path).is_file()]
+    if volumes and not files.files:
+        return read_bids(_one_volume(volumes, series, path), acquired)
+    return _read_dicom(files, path, series, context)
+
+
+def _one_volume(volumes: list[Path], named: str, where: Path) -> Path:
+    fitting = [v for v in volumes if v.name == named] if named else volumes
+    if len(fitting) != 1:
+        raise InputError("series_ambiguous", "not exactly one volume could be meant", found=", ".join(v.name for v in volumes), expected="one", where=where,
+                         do="write the file's name into the sheet's `series` column, or its path into `path`")  # fmt: skip
+    return fitting[0]
+
+
+def _read_dicom(files: FolderFiles, path: Path, series: str, context: Context) -> Scan:
     instances, unparsed = read_instances(files.files, (*PET_TAGS, *private_tags()))
     groups, left = group_series(instances)
     dropped = files.dropped + unparsed + left
@@ -93,6 +97,8 @@ def _file_findings(groups: tuple[Series, ...], chosen: Series, dropped: tuple[Dr
         noted.append(Finding("other_series", "ok", f"{len(others) - len(split)} other series in the folder: left out"))
     for reason in sorted({d.reason for d in dropped}):
         paths = [d.path.name for d in dropped if d.reason == reason]
-        status = "warn" if reason in (*_SUSPECT, "duplicate") else "ok"
+        # A PET file without pixels is one that was cut short.
+        cut = reason == "no_pixels" and any(d.detail in DICOM_MODALITIES for d in dropped)
+        status = "warn" if cut or reason in (*_SUSPECT, "duplicate") else "ok"
         noted.append(Finding(f"files_{reason}", status, f"{len(paths)} file(s) left out ({reason}), e.g. {paths[0]}"))
     return tuple(noted)

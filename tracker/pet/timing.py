@@ -74,12 +74,12 @@ def _post_processed(header: PetHeader, origin: datetime, length_s: np.ndarray, h
     # GE counts FrameReferenceTime to the frame's start, all others to the time of its mean activity (PS3.3 C.8.9.4.1.5).
     average_s = 0.0 if "GE" in header.manufacturer.upper().split() else mean_time_s(length_s, half_life_s)
     start_s = header.slice_start_s - reference_s + average_s
-    if np.ptp(start_s) > _REFERENCE_SPREAD_S or np.median(start_s) < -_LONGEST_SCAN_S:
+    if np.ptp(start_s) > _REFERENCE_SPREAD_S or not -_LONGEST_SCAN_S < np.median(start_s) <= _REFERENCE_SPREAD_S:
         raise InputError(
             "reference_time_inconsistent",
             "acquisition times and FrameReferenceTime do not lead to one start",
             found=f"starts from {start_s.min():.1f} to {start_s.max():.1f} s after the first acquisition",
-            expected=f"the same within {_REFERENCE_SPREAD_S} s",
+            expected=f"the same within {_REFERENCE_SPREAD_S} s, and not after the first acquisition",
             do="use the scanner's original series",
         )
     return Reference(np.full(length_s.shape, float(np.median(start_s))), "start back-computed from FrameReferenceTime")

@@ -44,7 +44,7 @@ class Given:
 def header_dose_bq(header: PetHeader, sheet_doses_bq: tuple[float, ...]) -> tuple[float | None, tuple[Finding, ...]]:
     """RadionuclideTotalDose in Bq: as the IOD says (Bq in PET, MBq in NM), or MBq where only that agrees with the sheet.
 
-    None where the header has no dose. Raises `InputError` for a value that is no dose in Bq and not the sheet's in MBq.
+    None where the header has no dose. Raises `InputError` for a value that is no dose in Bq and neither the sheet's in Bq nor in MBq.
     """
     tracer = header.tracer
     if tracer is None or tracer.dose is None:
@@ -52,10 +52,10 @@ def header_dose_bq(header: PetHeader, sheet_doses_bq: tuple[float, ...]) -> tupl
     stated = tracer.dose
     if tracer.dose_unit == "MBq" and stated < _LEAST_DOSE_BQ:
         return stated * 1e6, ()
-    if stated >= _LEAST_DOSE_BQ:
-        return stated, ()
     # A factor of 2 is far from the 1e6 between the units and wide enough for residuals and assay times.
-    if any(0.5 < stated * 1e6 / dose < 2 for dose in sheet_doses_bq):
+    if stated >= _LEAST_DOSE_BQ or any(0.5 * dose < stated < 2 * dose for dose in sheet_doses_bq):
+        return stated, ()
+    if any(0.5 * dose < stated * 1e6 < 2 * dose for dose in sheet_doses_bq):
         return stated * 1e6, (Finding("header_dose_unit", "warn", f"RadionuclideTotalDose {stated:g} is in MBq, as the sheet's dose shows, not Bq"),)
     raise InputError(
         "dose_unit_unclear",

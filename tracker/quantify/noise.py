@@ -39,7 +39,7 @@ def correlation(distance: np.ndarray, length: float) -> np.ndarray:
     return np.where(distance == 0, 1.0, 0.0) if length == 0 else np.exp(-(distance**2) / (4.0 * length**2))
 
 
-def noise(values: np.ndarray, labels: np.ndarray, wanted: np.ndarray, mean: np.ndarray, sites: Sites) -> Noise:
+def organ_noise(values: np.ndarray, labels: np.ndarray, wanted: np.ndarray, mean: np.ndarray, sites: Sites) -> Noise:
     """Variance of a voxel and correlation of the noise of each organ, from one frame ``values`` (z, y, x) alone.
 
     1. Half the mean squared difference of voxels d = 1, 2, 3 apart along each axis, γ(d), both in the organ's core (`sites`). A

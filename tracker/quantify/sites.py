@@ -93,7 +93,8 @@ def find_sites(labels: np.ndarray, wanted: np.ndarray, n: np.ndarray, box: np.nd
     for i, label in enumerate(wanted):
         m = int(min(n[i], _MOST))
         # Jittered strata: a plain step would fall on the same column of every row where the step divides the row.
-        ranks = np.arange(m) if m == n[i] else np.floor((np.arange(m) + random.random(m)) * n[i] / m).astype(np.int64)
+        edges = np.arange(m + 1) * int(n[i]) // max(m, 1)
+        ranks = edges[:-1] + (random.random(m) * np.diff(edges)).astype(np.int64)
         here, deep, bits = np.zeros((m, 3), np.int64), np.zeros(m, np.int64), np.zeros(m, np.int64)
         if m:
             _pick(labels, label, box[i], ranks, here)
@@ -105,4 +106,6 @@ def find_sites(labels: np.ndarray, wanted: np.ndarray, n: np.ndarray, box: np.nd
         index.append(here)
         pairs.append(bits)
     start = np.concatenate([[0], np.cumsum([len(one) for one in index])]).astype(np.int64)
-    return Sites(np.concatenate([np.zeros((0, 3), np.int64), *index]), start, np.concatenate([np.zeros(0, np.int64), *pairs]), depth, n_core)
+    return Sites(
+        np.concatenate([np.zeros((0, 3), np.int64), *index]), start, np.concatenate([np.zeros(0, np.int64), *pairs]), depth, n_core
+    )

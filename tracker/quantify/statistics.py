@@ -144,7 +144,7 @@ def label_statistics(values: np.ndarray, labels: np.ndarray, wanted: Sequence[in
         _refuse_unnamed(labels, wanted)
     counts, moments, boxes = _merge(partials)
     if counts[:, _INF].any():
-        _refuse_infinite(values, labels, [wanted[i] for i in np.flatnonzero(counts[:, _INF])])
+        _refuse_infinite(values, labels, [wanted[int(i)] for i in np.flatnonzero(counts[:, _INF])])
     back = np.argsort(order)
     return _result(wanted, counts, moments, boxes[:, back], labels.shape)
 
@@ -187,9 +187,7 @@ def _table(wanted: Sequence[int]) -> np.ndarray:
 Partials = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _all_slabs(
-    values: np.ndarray, labels: np.ndarray, table: np.ndarray, n_organs: int, threads: int | None
-) -> tuple[Partials, int]:
+def _all_slabs(values: np.ndarray, labels: np.ndarray, table: np.ndarray, n_organs: int, threads: int | None) -> tuple[Partials, int]:
     """Partial sums of every slab, first axis the slab, and the number of voxels with an unnamed label."""
     edges = np.linspace(0, labels.shape[0], min(_SLABS, max(labels.shape[0], 1)) + 1).astype(int)
     n_slabs = len(edges) - 1
@@ -238,9 +236,7 @@ def _merge(partials: Partials) -> Partials:
     return counts.sum(axis=0), merged, joined
 
 
-def _result(
-    wanted: Sequence[int], counts: np.ndarray, moments: np.ndarray, boxes: np.ndarray, shape: tuple[int, ...]
-) -> LabelStatistics:
+def _result(wanted: Sequence[int], counts: np.ndarray, moments: np.ndarray, boxes: np.ndarray, shape: tuple[int, ...]) -> LabelStatistics:
     there = counts.sum(axis=1) > 0
     boxes = np.where(there[:, None, None], boxes, 0)
     n = counts[:, _N]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 LOG_SPAN = 20.0  # a linear axis would press all early scans into its first twentieth
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Log ticks [h], the most telling first; a later one is left out where it would touch an earlier one.
 _LOG_TICKS = (1.0, 24.0, 168.0, 4.0, 72.0, 1 / 60, 0.25, 672.0, 48.0, 336.0, 12.0, 2.0, 8.0, 5 / 60, 0.5, 1344.0, 2688.0, 8736.0)
 
@@ -83,7 +83,7 @@ def scaled_unit(unit: str, power: int) -> str:
     if unit.startswith("Bq") and prefix:
         return prefix + unit
     shown = "" if unit == "1" else unit
-    return f"10{str(power).translate(_SUPERSCRIPT)} {shown}".strip() if power else shown
+    return f"10{str(power).translate(SUPERSCRIPT)} {shown}".strip() if power else shown
 
 
 def value_axis(low: float, high: float, start: float, stop: float) -> Axis:
@@ -93,8 +93,8 @@ def value_axis(low: float, high: float, start: float, stop: float) -> Axis:
         high = low + 1.0
     step = nice_step(high - low, 4)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    power = exponent(max(abs(low), abs(high)))
-    ticks = tuple((k * step, f"{k * step / 10.0**power:.6g}") for k in range(first, last + 1))
+    power = exponent(max(abs(first), abs(last)) * step)
+    ticks = tuple((k * step, f"{k * step / 10.0**power:.6g}".replace("-", "−")) for k in range(first, last + 1))
     return Axis(first * step, last * step, start, stop, ticks)
 
 

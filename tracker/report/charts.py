@@ -149,13 +149,13 @@ def _svg(rows: Sequence[Row], groups: tuple[str, ...], across: Axis, up: Axis) -
 
 
 def _frame(across: Axis, up: Axis) -> str:
-    power = exponent(max(abs(up.low), abs(up.high)))
     floor_y, parts = HEIGHT - BOTTOM, []
-    for value, _ in up.ticks:
+    for value, text in up.ticks:
         y = pixel(up, value)
         kind = "zero" if value == 0 else "grid"
-        text = f"{value / 10.0**power:.6g}".replace("-", "−")
-        parts.append(f'<path class="{kind}" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/><text class="y" x="{LEFT - 5}" y="{y + 3.5:.1f}">{text}</text>')
+        parts.append(
+            f'<path class="{kind}" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/><text class="y" x="{LEFT - 5}" y="{y + 3.5:.1f}">{text}</text>'
+        )
     for value, text in across.ticks:
         x = pixel(across, value)
         parts.append(f'<path class="tick" d="M{x:.1f} {floor_y}v4"/><text class="x" x="{x:.1f}" y="{floor_y + 15}">{text}</text>')
@@ -204,7 +204,11 @@ def _tip(row: Row) -> str:
 
 
 def _group_mean(rows: Sequence[Row], across: Axis, up: Axis) -> str:
-    """The line through a group's means, where two subjects or more have a value."""
-    means = [(g.time_h, g.mean) for g in group_summary(rows) if g.n > 1 and g.time_h is not None and g.mean is not None]
-    points = " ".join(f"{pixel(across, time_h):.1f},{pixel(up, mean):.1f}" for time_h, mean in means)
-    return f'<polyline class="mean" points="{points}"/>' if len(means) > 1 else ""
+    """The line through a group's means, broken at a time when fewer than two subjects have a value."""
+    runs: list[list[str]] = [[]]
+    for group in group_summary(rows):
+        if group.n > 1 and group.time_h is not None and group.mean is not None:
+            runs[-1].append(f"{pixel(across, group.time_h):.1f},{pixel(up, group.mean):.1f}")
+        else:
+            runs.append([])
+    return "".join(f'<polyline class="mean" points="{" ".join(run)}"/>' for run in runs if len(run) > 1)

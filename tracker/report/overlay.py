@@ -29,6 +29,8 @@ COLOURS = tuple(
     "#d55e00 #0072b2 #009e73 #cc79a7 #e69f00 #56b4e9 #7b3294 #b2182b #4d9221 #1f3fd1 #8c510a #00a6a6 #f72585 #9a8b00 #6c8ebf #ff7f6b".split()
 )
 GREYS = 64  # more are not told apart by eye, and noise then makes the file half as large again
+LONGEST_NAME = 18  # what fits beside the views
+SLAB_VOXELS = 1 << 22
 SIZE_INCH, DPI = (10.4, 5.6), 100
 
 
@@ -44,6 +46,14 @@ class Upright:
     labels: np.ndarray
     size_mm: tuple[float, float, float]
     tilt_deg: float
+
+
+def _upper_limit(values: np.ndarray) -> float:
+    # Every n-th voxel of a large volume tells the percentile as well; the step is odd, so that it does not follow a row.
+    some = values.reshape(-1)[:: 2 * (values.size // (2 * SLAB_VOXELS)) + 1]
+    finite = some[np.isfinite(some)]
+    top = float(np.percentile(finite, UPPER_PERCENTILE)) if finite.size else 0.0
+    return top if top > 0 else float(values[np.isfinite(values)].max(initial=0.0)) or 1.0
 
 
 def upright(values: np.ndarray, labels: np.ndarray, grid: Grid) -> Upright:
@@ -85,10 +95,7 @@ def write_overlay(path_png: Path, quantity: Quantity, organ_map: OrganMap, title
     """
     values = np.asarray(quantity.values[frame])
     turned = upright(values, organ_map.labels, quantity.grid)
-    finite = turned.values[np.isfinite(turned.values)]
-    top = float(np.percentile(finite, UPPER_PERCENTILE)) if finite.size else 0.0
-    if top <= 0:
-        top = float(finite.max(initial=0.0)) or 1.0
+    top = _upper_limit(values)
     indices = tuple(i for i in sorted(organ_map.names) if i != 0)
     colours = {i: (COLOURS[k % len(COLOURS)], "--" if k >= len(COLOURS) else "-") for k, i in enumerate(indices)}
     figure = _draw(_views(turned, organ_map.names, indices), top, quantity.unit, colours)
@@ -96,16 +103,24 @@ def write_overlay(path_png: Path, quantity: Quantity, organ_map: OrganMap, title
     _save(figure, path_png)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How many voxels each organ (k) has along every ray: ``coronal`` (k, z, x), ``sagittal`` (k, z, y); ``mean`` (k,), -inf if none."""
+
+    coronal: np.ndarray
+    sagittal: np.ndarray
+    mean: np.ndarray
+
+
 def _views(turned: Upright, names: dict[int, str], indices: tuple[int, ...]) -> tuple[_View, ...]:
-    values, shape, (dz, dy, dx) = turned.values, turned.values.shape, turned.size_mm
-    organ, z, y, x = _members(turned.labels, indices)
-    hottest = _hottest(values[z, y, x], organ, len(indices))
-    level = shape[0] // 2 if hottest is None else round(float(np.median(z[organ == hottest])))
-    where = "middle" if hottest is None else f"through {names[indices[hottest]]}"
-    in_slice = z == level
-    coronal = _masks(organ, (z, x), (shape[0], shape[2]), indices)
-    sagittal = _masks(organ, (z, y), shape[:2], indices)
-    axial = _masks(organ[in_slice], (y[in_slice], x[in_slice]), shape[1:], indices)
+    values, (dz, dy, dx) = turned.values, turned.size_mm
+    seen = _see(turned, indices)
+    level, where = values.shape[0] // 2, "middle"
+    if indices and np.isfinite(seen.mean).any():
+        hottest = int(np.argmax(seen.mean))
+        level, where = int(np.argmax(seen.coronal[hottest].sum(axis=1))), f"through {names[indices[hottest]]}"
+    coronal, sagittal = ({i: m > 0 for i, m in zip(indices, counts, strict=True)} for counts in (seen.coronal, seen.sagittal))
+    axial = {i: turned.labels[level] == i for i in indices}
     return (
         _View("coronal, maximum", np.fmax.reduce(values, axis=1), coronal, (dz, dx), ("L", "R", "F", "H")),
         _View("sagittal, maximum", np.fmax.reduce(values, axis=2), sagittal, (dz, dy), ("P", "A", "F", "H")),
@@ -113,27 +128,30 @@ def _views(turned: Upright, names: dict[int, str], indices: tuple[int, ...]) -> 
     )
 
 
-def _members(labels: np.ndarray, indices: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The voxels of all organs: place of the organ in ``indices`` (rising), and array indices z, y, x; one pass for all organs."""
-    z, y, x = np.nonzero(labels)
-    label, known = labels[z, y, x], np.array(indices, dtype=np.int64)
-    place = np.searchsorted(known, label)
-    inside = np.append(known, -1)[place] == label
-    return place[inside], z[inside], y[inside], x[inside]
+def _see(turned: Upright, indices: tuple[int, ...]) -> _Seen:
+    # All organs in one pass, a few slices at a time: a person's scan has a hundred million voxels and fifty organs.
+    nz, ny, nx = turned.labels.shape
+    k, known = len(indices), np.array(indices, dtype=np.int64)
+    coronal, sagittal = np.zeros((k, nz, nx), dtype=np.int64), np.zeros((k, nz, ny), dtype=np.int64)
+    n, total = np.zeros(k), np.zeros(k)
+    thick = max(1, SLAB_VOXELS // (ny * nx))
+    for first in range(0, nz if k else 0, thick):
+        slab = slice(first, min(first + thick, nz))
+        z, y, x = np.nonzero(turned.labels[slab])
+        organ, value = np.searchsorted(known, turned.labels[slab][z, y, x]), turned.values[slab][z, y, x]
+        listed = np.append(known, -1)[organ] == turned.labels[slab][z, y, x]
+        organ, z, y, x, value = organ[listed], z[listed], y[listed], x[listed], value[listed]
+        coronal[:, slab] = _count((organ, z, x), (k, slab.stop - first, nx))
+        sagittal[:, slab] = _count((organ, z, y), (k, slab.stop - first, ny))
+        finite = np.isfinite(value)
+        n += np.bincount(organ[finite], minlength=k)
+        total += np.bincount(organ[finite], weights=value[finite], minlength=k)
+    return _Seen(coronal, sagittal, np.where(n > 0, total / np.maximum(n, 1), -np.inf))
 
 
-def _hottest(values: np.ndarray, organ: np.ndarray, count: int) -> int | None:
-    """Place of the organ with the highest mean of finite voxels; None where no organ has one."""
-    finite = np.isfinite(values)
-    n = np.bincount(organ[finite], minlength=count)
-    total = np.bincount(organ[finite], weights=values[finite], minlength=count)
-    return int(np.argmax(np.where(n > 0, total / np.maximum(n, 1), -np.inf))) if n.any() else None
-
-
-def _masks(organ: np.ndarray, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], indices: tuple[int, ...]) -> dict[int, np.ndarray]:
-    flat = np.ravel_multi_index((organ, *at), (len(indices), *shape))
-    counts = np.bincount(flat, minlength=len(indices) * shape[0] * shape[1]).reshape(len(indices), *shape)
-    return {index: mask > 0 for index, mask in zip(indices, counts, strict=True) if mask.any()}
+def _count(at: tuple[np.ndarray, ...], shape: tuple[int, int, int]) -> np.ndarray:
+    """How many of the points fall on each place of an array of this shape."""
+    return np.bincount(np.ravel_multi_index(at, shape), minlength=int(np.prod(shape))).reshape(shape)
 
 
 def _draw(views: tuple[_View, ...], top: float, unit: str, colours: dict[int, tuple[str, str]]) -> Figure:
@@ -158,7 +176,9 @@ def _places(spans: list[tuple[float, float]]) -> list[tuple[float, float, float,
     scale = min((top - bottom) * high / tallest, (2 * (right - left) / 3 - gap) * wide / together)
     room = right - left - 2 * gap - together * scale / wide
     places, x = [], left
-    for (across_mm, up_mm), inch_per_mm in zip(spans, (scale, scale, min(room * wide / spans[2][0], (top - bottom) * high / spans[2][1])), strict=True):
+    for (across_mm, up_mm), inch_per_mm in zip(
+        spans, (scale, scale, min(room * wide / spans[2][0], (top - bottom) * high / spans[2][1])), strict=True
+    ):
         w, h = across_mm * inch_per_mm / wide, up_mm * inch_per_mm / high
         places.append((x, top - h, w, h))
         x += w + gap
@@ -204,16 +224,17 @@ def _add_bar(figure: Figure, image: AxesImage | None, top: float, unit: str, pow
     bar.set_ticks([0, top / 2, top], labels=[f"{v / 10.0**power:.3g}" for v in (0, top / 2, top)])
     bar.ax.tick_params(labelsize=8, length=2)
     bar.outline.set(linewidth=0.4)
-    axes.set_title(unit, fontsize=8.5, loc="left", pad=5)
+    axes.set_title(unit, fontsize=8.5, loc="left", pad=9)
 
 
 def _add_texts(figure: Figure, names: dict[int, str], colours: dict[int, tuple[str, str]], title: str) -> None:
     from matplotlib.lines import Line2D
 
     figure.text(0.03, 0.955, title, fontsize=12, fontweight="bold", parse_math=False)
-    lines = [Line2D([], [], color=c, linestyle=dash, linewidth=2.2, label=names[i]) for i, (c, dash) in colours.items()]
+    lines = [Line2D([], [], color=c, linestyle=dash, linewidth=2.2, label=_short(names[i])) for i, (c, dash) in colours.items()]
     if lines:
-        legend = figure.legend(handles=lines, loc="upper left", bbox_to_anchor=(0.87, 0.99), fontsize=8.5, frameon=False, handlelength=1.3)
+        size = min(8.5, 150 / len(lines))
+        legend = figure.legend(handles=lines, loc="upper left", bbox_to_anchor=(0.87, 0.99), fontsize=size, frameon=False, handlelength=1.3)
         for text in legend.get_texts():
             text.set_parse_math(False)
 
@@ -226,3 +247,7 @@ def _save(figure: Figure, path_png: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(path_png, format="png")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tracker.curves import GroupRow, group_summary
 from tracker.qc import QcRow
+from tracker.report.axes import SUPERSCRIPT
 from tracker.table import Row
 
 Item = TypeVar("Item", bound=Hashable)
@@ -24,8 +25,14 @@ class Verdict:
     text: str
     subjects: int
     scans: int
+    aside: int
     set_aside: tuple[QcRow, ...]
     warnings: int
+
+    @property
+    def failures(self) -> int:
+        """How many checks failed; a scan that was set aside may have failed several."""
+        return len(self.set_aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def duration_text(time_h: float) -> str:
     """A time as people say it: minutes, hours up to four days, then days.
 
     >>> duration_text(0.25), duration_text(24.03), duration_text(168.2)
-    ('15 min', '24 h', '7 d')
+    ('15 min', '24 h', '7.01 d')
     """
     if abs(time_h) < 1:
         return f"{time_h * 60:.3g} min"
@@ -54,18 +61,20 @@ def duration_text(time_h: float) -> str:
 
 
 def number_text(value: float, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits, thousands apart by a thin space; very large or small ones as a × 10ⁿ.
+    """A number with ``digits`` significant digits, thousands apart by a thin space; very large or small ones as a×10ⁿ.
 
-    >>> number_text(183456.0), number_text(0.01234), number_text(0.0)
-    ('183\\u2009000', '0.0123', '0')
+    >>> number_text(183456.0), number_text(0.01234), number_text(4.0, 2), number_text(0.0), number_text(1.5e-7, 2)
+    ('183\\u2009000', '0.0123', '4.0', '0', '1.5×10⁻⁷')
     """
-    text = f"{value:.{digits}g}"
+    if value == 0:
+        return "0"
+    text = f"{value:#.{digits}g}".removesuffix(".")
     if "e" not in text:
         return text
     if 1 <= abs(value) < 1e7:
         return f"{float(text):,.0f}".replace(",", "\u2009")
     mantissa, power = text.split("e")
-    return f"{mantissa}×10^{int(power)}"
+    return f"{mantissa}×10{str(int(power)).translate(SUPERSCRIPT)}"
 
 
 def latest(rows: Sequence[Row]) -> tuple[Latest, ...]:
@@ -112,7 +121,7 @@ def verdict(rows: Sequence[Row], findings: Sequence[QcRow]) -> Verdict:
     if failed:
         status, text = "fail", f"{len(aside)} of {len(scans)} scans set aside: no value of theirs is in the curves."
     elif warnings:
-        status, text = "warn", f"All {len(scans)} scans gave values; {warnings} checks want a look."
+        status, text = "warn", f"All {len(scans)} scans gave values; {warnings} warning(s) to look at."
     else:
         status, text = "ok", f"All {len(scans)} scans gave values, and no check complains."
-    return Verdict(status, text, len(subjects), len(scans), failed, warnings)
+    return Verdict(status, text, len(subjects), len(scans), len(aside), failed, warnings)

@@ -18,8 +18,8 @@ from tracker.pet.phantom.truth import PetImage
 def _write_nifti(path: Path, array: np.ndarray, grid: Grid) -> None:
     # NIfTI's axis order is the reverse of ours; transposing a C array gives NIfTI's own order in memory.
     image = nib.Nifti1Image(array.T, grid.affine)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm", "sec")
-    nib.save(image, path)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
+    nib.save(image, path)
 
 
 def _sidecar(image: PetImage, options: ScanOptions) -> dict[str, Any]:

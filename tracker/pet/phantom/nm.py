@@ -25,7 +25,7 @@ def _counts(image: PetImage, options: ScanOptions) -> np.ndarray:
     counts = np.rint(image.values[0] * per_s * image.duration_s[0, 0])
     if counts.min() < 0 or counts.max() > np.iinfo(np.uint16).max:
         raise ValueError(f"counts from {counts.min()} to {counts.max()} do not fit unsigned 16 bits: change the sensitivity")
-    return counts.astype("<u2")
+    return np.asarray(counts, dtype="<u2")
 
 
 def _mapping(slope: float, stored: np.ndarray) -> Dataset:

@@ -24,6 +24,7 @@ from tracker.image import OrganMap, voxel_volume_ml
 from tracker.mouse import mouse_grid, mouse_labels
 from tracker.pet.phantom.bids import write_nifti_bids, write_organs
 from tracker.pet.phantom.classic import write_classic
+from tracker.pet.phantom.clear import make_room
 from tracker.pet.phantom.enhanced import write_enhanced
 from tracker.pet.phantom.nm import write_nm
 from tracker.pet.phantom.options import NUCLIDES, ScanOptions
@@ -161,7 +162,14 @@ def animal_rates(phantom: StudyPhantom, subject: Subject) -> kinetics.CellRates:
             organ, extraction=extraction, release_per_h=organ.release_per_h * float(release), death_per_h=organ.death_per_h * float(death)
         )
 
-    return replace(rates, **{name: vary(getattr(rates, name)) for name in kinetics.ORGANS})
+    return replace(
+        rates,
+        lung=vary(rates.lung),
+        liver=vary(rates.liver),
+        spleen=vary(rates.spleen),
+        kidney=vary(rates.kidney),
+        rest=vary(rates.rest),
+    )
 
 
 def organ_shares(volumes_ml: Mapping[str, float]) -> np.ndarray:
@@ -186,6 +194,11 @@ def _truth_rows(acquisition: Acquisition, animal: _Animal, phantom: StudyPhantom
     time_h = phantom.session_hours[acquisition.session] + phantom.frame_duration_s / 7200.0
     names = list(organs.names.values())
     volume_ml = [float(np.sum(organs.labels == n)) * voxel_volume_ml(organs.grid) for n in organs.names]
+    if min(volume_ml) == 0:
+        lost = [n for n, v in zip(names, volume_ml, strict=True) if v == 0]
+        raise InputError(
+            "phantom_config", "voxels are too coarse for organs", found=lost, expected="smaller voxel_mm", where=acquisition.key
+        )
     shares = organ_shares(dict(zip(names, volume_ml, strict=True)))
     fate = _fate(animal.label, animal.dose)
     course = kinetics.simulate(animal_rates(phantom, animal.subject), animal.dose.cells, [time_h], fate)
@@ -237,7 +250,7 @@ def _format(study: Study, acquisition: Acquisition, phantom: StudyPhantom) -> st
 def write_scan_raw(study: Study, acquisition: Acquisition) -> list[TruthRow]:
     """Writes one acquisition's raw files and organ map to where its row says, and gives its truth.
 
-    Raises InputError where the sheets or ``phantom:`` do not suffice.
+    Raises InputError where the sheets or ``phantom:`` do not suffice, or where files that are not the phantom's are in the way.
     """
     phantom = study_phantom(study)
     if acquisition.session not in phantom.session_hours:
@@ -252,6 +265,7 @@ def write_scan_raw(study: Study, acquisition: Acquisition) -> list[TruthRow]:
     truth = PetTruth(organs.grid, names, fractions, np.array([r.label_amount_bq for r in rows]), animal.half_life_s)
     scan_start_s = phantom.session_hours[acquisition.session] * 3600.0
     image = scan(truth, [[Slot(scan_start_s, phantom.frame_duration_s)]], scan_start_s, _degradation(phantom, acquisition))
+    make_room(acquisition.path, acquisition.organs)
     WRITERS[_format(study, acquisition, phantom)](acquisition.path, image, _options(acquisition, animal, phantom))
     if acquisition.organs is not None:
         write_organs(acquisition.organs, organs)

@@ -82,12 +82,14 @@ def concentration_at_dose(truth: PetTruth) -> np.ndarray:
     if lost:
         raise ValueError(f"organs {lost} have activity and no voxel")
     level = np.divide(truth.activity_bq, volume_ml, out=np.zeros(len(truth.names)), where=volume_ml > 0)
-    return np.tensordot(level, truth.fractions, axes=1)
+    concentration: np.ndarray = np.einsum("n,nzyx->zyx", level, truth.fractions)
+    return concentration
 
 
 def frame_mean(at_dose: np.ndarray, half_life_s: float, slot: Slot) -> np.ndarray:
     """Mean concentration over a frame: C_dose · 2^(-t_s/T½) · (1 - e^-λT) / λT, exact."""
-    return at_dose * (2.0 ** (-slot.start_s / half_life_s) * mean_over_frame(half_life_s, slot.duration_s))
+    mean: np.ndarray = at_dose * (2.0 ** (-slot.start_s / half_life_s) * mean_over_frame(half_life_s, slot.duration_s))
+    return mean
 
 
 def _kernel(n: int, sigma: float, periodic: bool) -> np.ndarray:
@@ -113,7 +115,8 @@ def unit_noise(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> np.ndarr
     delta = np.zeros(grid.shape)
     delta[0, 0, 0] = 1.0
     norm = np.sqrt(np.sum(_blur(delta, fwhm_mm, grid, periodic=True) ** 2))
-    return _blur(rng.standard_normal(grid.shape), fwhm_mm, grid, periodic=True) / norm
+    noise: np.ndarray = _blur(rng.standard_normal(grid.shape), fwhm_mm, grid, periodic=True) / norm
+    return noise
 
 
 def degrade(volume: np.ndarray, how: Degradation, grid: Grid, rng: np.random.Generator) -> np.ndarray:
