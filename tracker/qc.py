@@ -81,8 +81,4 @@ def read_qc(path: Path) -> list[QcRow]:
         header = tuple(next(reader, ()))
         if header != COLUMNS:
             raise ValueError(f"{path}: columns {header} are not {COLUMNS}")
-        rows = []
-        for line in reader:
-            *words, reason = line
-            rows.append(QcRow(*words, reason=_unguard(reason)))
-        return rows
+        return [QcRow(*(_unguard(cell) if name == "reason" else cell for name, cell in zip(COLUMNS, line, strict=True))) for line in reader]

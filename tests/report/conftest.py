@@ -47,12 +47,14 @@ def _rows_of(subject: str, number: int, time_h: float) -> list[Row]:
             ("cells_equivalent", "cells", 1e4),
         ):
             value, censored = percent * factor, organ == "brain" and time_h > 24
+            missing = (organ, subject, time_h) == ("stomach", "m02", 24.0)
+            flag = ("assumed_all_live",) if unit == "cells" else ()
             rows.append(
                 Row(
                     "msc_lung_homing", subject, SUBJECTS[subject], f"{time_h:g}h", "pet", "zr89", organ, real_h, real_h - 0.1, real_h + 0.1,
-                    quantity, None if (organ, subject, time_h) == ("stomach", "m02", 24.0) else value, unit,
+                    quantity, None if missing else value, unit,
                     sd_noise=0.05 * abs(value), sd_scale=0.06 * abs(value) if quantity != "cells_equivalent" or number != 2 else None,
-                    lloq=0.06 * factor, cens=int(censored), n_voxels=100, mass_g=mass, flag=("assumed_all_live",) if unit == "cells" else (),
+                    lloq=0.06 * factor, cens=int(censored), n_voxels=100, mass_g=mass, flag=flag,
                 )
             )  # fmt: skip
     return rows

@@ -41,9 +41,11 @@ def _all(study: Study, rows: tuple[Row, ...]) -> str:
 def test_methods_state_what_a_reader_needs(study: Study, rows: tuple[Row, ...]) -> None:
     text = _all(study, rows)
     for fact in (
-        "4 pet scans of 2 subjects", "mouse", "89Zr", "78.41 h (ICRP107", "lab book 7", "lung 0.3", "all others 1.05", "psf_fwhm_mm = 1.6",
-        "2 doses (route iv; 2 with a measured amount)", "Corrected where the label calls for it: decay, dilution by division and loss from cells.",
-        "No background", "%ID", "SUV", "Cell equivalents", "sd_noise", "sd_scale", "dose 3 % and weight 1 %", "doubling time 36 h",
+        "4 pet scans of 2 subjects", "mouse", "89Zr", "78.41 h (ICRP107", "lab book 7",
+        "lung 0.3", "all others 1.05", "psf_fwhm_mm = 1.6",
+        "2 doses (route iv; 2 with a measured amount)",
+        "Corrected where the label calls for it: decay, dilution by division and loss from cells.",
+               "No background", "%ID", "SUV", "Cell equivalents", "sd_noise", "sd_scale", "dose 3 % and weight 1 %", "doubling time 36 h",
     ):  # fmt: skip
         assert fact in text, fact
 
@@ -55,6 +57,7 @@ def test_methods_name_no_place_of_the_machine(study: Study, rows: tuple[Row, ...
 def test_switched_off_corrections_are_said(study: Study, rows: tuple[Row, ...]) -> None:
     off = replace(study, config=replace(study.config, corrections=Corrections(decay=False, dilution=False, retention=False)))
     text = _all(off, rows)
+    assert "Label amount is the organ's label, as at the time of the scan." in text
     assert "Switched off in the config: decay, dilution by division and loss from cells." in text and "Corrected where" not in text
     assert "No uncertainty of the dose" in " ".join(assumptions(off, rows))
 

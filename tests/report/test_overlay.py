@@ -150,7 +150,16 @@ def test_map_of_another_shape_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a.png").exists()
 
 
-def test_sixty_organs_and_long_names_fit(tmp_path: Path) -> None:
+def test_small_organs_are_drawn_over_large_ones() -> None:
+    quantity, organs = mouse_scan(IDENTITY)
+    turned = upright(quantity.values[0], np.where(organs.labels == 0, 9, organs.labels), quantity.grid)
+    names, styles = {**organs.names, 9: "rest"}, {i: overlay._Style(c, "-") for i, c in ((2, "#ff0000"), (7, "#00ff00"), (9, "#0000ff"))}
+    figure = overlay._draw(overlay._views(turned, names, (2, 7, 9)), 1e4, "Bq/mL", styles)
+    drawn = [tuple(c.get_edgecolor()[0][:3]) for c in figure.axes[0].collections]
+    assert drawn == [(0, 0, 1), (0, 1, 0), (1, 0, 0)]
+
+
+def test_forty_organs_and_long_names_fit(tmp_path: Path) -> None:
     quantity, organs = mouse_scan(IDENTITY)
     labels = np.broadcast_to(np.arange(40)[:, None, None] + 1, organs.labels.shape)
     names = {i: f"organ_with_a_very_long_name_{i}" for i in range(1, 41)}

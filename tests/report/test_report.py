@@ -101,8 +101,9 @@ def test_page_loads_nothing_and_runs_nothing(tmp_path: Path, inputs: ReportInput
 
 def test_page_holds_every_organ_subject_and_section(tmp_path: Path, inputs: ReportInputs) -> None:
     page = _Page(_written(tmp_path, inputs))
-    for word in (*ORGANS, *SUBJECTS, "MSC", "control", "msc_lung_homing", "Label zr89 is 89Zr.", "All label is in live cells.", "celltracker 0.1.0",
-                 "injected_percent_per_g", "kBq", "extrapolated; censored", "-1.23", "1 of 20 scans", "the series has a gap"):  # fmt: skip
+    for word in (*ORGANS, *SUBJECTS, "MSC", "control", "msc_lung_homing", "Label zr89 is 89Zr.", "All label is in live cells.",
+                 "celltracker 0.1.0", "injected_percent_per_g", "kBq", "extrapolated; censored",
+                 "-1.23", "1 of 20 scans", "the series has a gap"):  # fmt: skip
         assert word in page.text, word
     ids = {value for _, name, value in page.attributes if name == "id"}
     assert ids == {"summary", "curves", "latest", "truth", "nca", "pictures", "aside", "checks", "methods", "assumed"}
@@ -114,6 +115,19 @@ def test_failures_come_first(tmp_path: Path, inputs: ReportInputs) -> None:
     assert text.index("the series has a gap") < text.index('id="curves"')
     statuses = re.findall(r'class="status (\w+)"', text[text.index('id="checks"') :])
     assert statuses == ["fail", "warn"] + ["ok"] * 20
+
+
+def test_tables_show_numbers_short_and_ids_as_they_are(tmp_path: Path, inputs: ReportInputs) -> None:
+    table = (
+        ("subject", "n_points", "auc_last", "flag"),
+        ("1E5", "5", "1234.56789", ""),
+        ("007", "", "", "censored"),
+        ("NA", "4", "1.23456e-09", ""),
+    )
+    text = _written(tmp_path, replace(inputs, nca=table))
+    rows = re.findall(r"<tr>(.*?)</tr>", text[text.index('id="nca"') : text.index('id="pictures"')])
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows[1:]]
+    assert cells == [["1E5", "5", "1\u2009230", ""], ["007", "", "", "censored"], ["NA", "4", "1.23×10⁻⁹", ""]]
 
 
 def test_pictures_are_inside(tmp_path: Path, inputs: ReportInputs) -> None:
@@ -157,9 +171,9 @@ def test_page_is_visible_in_a_browser(tmp_path: Path, inputs: ReportInputs) -> N
     if browser is None:
         pytest.skip("chromium is not on PATH")
     _written(tmp_path, inputs)
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    quiet = [f"--disable-{what}" for what in ("gpu", "quic", "background-networking", "component-update", "sync")]
     places = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}", "--window-size=1300,4000"]
-    command = [browser, *flags.split(), *places, (tmp_path / "index.html").as_uri()]
+    command = [browser, "--headless", "--no-sandbox", "--no-first-run", *quiet, *places, (tmp_path / "index.html").as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     with Image.open(tmp_path / "page.png") as picture:
         assert picture.size == (1300, 4000)

@@ -86,7 +86,7 @@ def uniform_step(positions_lps: np.ndarray, normal: np.ndarray, where: object) -
             where=where,
             do="reconstruct without tilt",
         )
-    return mean
+    return np.asarray(mean)
 
 
 @dataclass(frozen=True, slots=True)

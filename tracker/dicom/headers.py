@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -80,9 +80,13 @@ def _number(keyword: str) -> int:
 
 
 def _whole(element: Any) -> Any:
-    """An element's value, with all items of a sequence converted: a bad value is met here, not somewhere in a formula."""
-    for item in element.value if element.VR == "SQ" else ():
-        deque(item.iterall(), maxlen=0)
+    """An element's value, with all items of a sequence: a number that is none is met here (ValueError), not in a formula."""
+    inner = (e for item in element.value for e in item.iterall()) if element.VR == "SQ" else ()
+    for one in (element, *inner):
+        # pydicom gives a decimal string that it cannot read as text.
+        texts = [one.value] if isinstance(one.value, str) else one.value if one.VM > 1 else ()
+        if one.VR in ("DS", "IS") and any(isinstance(v, str) and v.strip() for v in texts):
+            raise ValueError(f"{one.keyword} {one.value!r} is not a number")
     return element.value
 
 
@@ -119,9 +123,11 @@ class Instance:
 
         Raises `InputError` where it, or a value in a sequence's items, cannot be read as its type (a decimal comma in a number).
         """
+        from pydicom.errors import BytesLengthException
+
         try:
             value = _value(self.header, _number(keyword))
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, ArithmeticError, BytesLengthException) as error:
             raise InputError(
                 "bad_header_value", f"{keyword} cannot be read", found=str(error)[:200], expected="a value that DICOM allows", where=self.path,
                 do="correct the tag, or export again",
@@ -149,8 +155,11 @@ def read_instances(paths: Iterable[Path], tags: Iterable[Any] = COMMON_TAGS) -> 
 
     ``tags`` are keywords or numbers; all others are left in the file. Pixels are not read.
     """
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
     from pydicom.tag import Tag
+
+    # What pydicom raises for files that are cut or damaged.
+    unparsable = (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, KeyError, AttributeError, NotImplementedError, struct.error)
 
     numbers = [Tag(t if isinstance(t, int) else _number(t)) for t in tags]
     instances, dropped = [], []
@@ -160,6 +169,6 @@ def read_instances(paths: Iterable[Path], tags: Iterable[Any] = COMMON_TAGS) -> 
         for path in paths:
             try:
                 instances.append(_read(path, numbers))
-            except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+            except unparsable as error:
                 dropped.append(Dropped(path, "unparsable", f"{type(error).__name__}: {error}"))
     return tuple(instances), tuple(dropped)

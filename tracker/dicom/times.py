@@ -7,8 +7,9 @@ from datetime import datetime, time, timedelta, timezone
 
 from tracker.errors import InputError
 
-_TM = re.compile(r"^(\d{2}):?(\d{2})?:?(\d{2})?(?:\.(\d{1,6}))?$")
-_DT = re.compile(r"^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})?(\d{2})?(?:\.(\d{1,6}))?([+-]\d{4})?$")
+# A fraction is one of seconds: «10.15» is no time.
+_TM = re.compile(r"^(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
+_DT = re.compile(r"^(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?([+-]\d{4})?$")
 _DA = re.compile(r"^(\d{4})[.-]?(\d{2})[.-]?(\d{2})$")
 
 

@@ -31,38 +31,58 @@ def sphere_radius_mm(volume_ml: float) -> float:
     return float((3.0 * volume_ml * 1000.0 / (4.0 * np.pi)) ** (1.0 / 3.0))
 
 
+def _around(grid: Grid, radius_mm: float) -> np.ndarray:
+    """Offsets (m, 3) in order x, y, z of all voxels that a sphere about a voxel's middle may touch."""
+    reach = np.ceil(radius_mm * np.linalg.norm(np.linalg.inv(grid.affine[:3, :3]), axis=1) + 0.5).astype(int)
+    axes = [np.arange(-r, r + 1) for r in reach]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
 def sphere(grid: Grid, radius_mm: float) -> Sphere:
     """The voxels of ``grid`` that a sphere about a voxel's middle covers, those at its boundary by their share (1/343 fine)."""
-    to_mm = grid.affine[:3, :3]
-    reach = np.ceil(radius_mm * np.linalg.norm(np.linalg.inv(to_mm), axis=1) + 0.5).astype(int)
-    axes = [np.arange(-r, r + 1) for r in reach]
-    offset = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    offset, to_mm = _around(grid, radius_mm), grid.affine[:3, :3].T
     weight = np.zeros(len(offset))
-    parts = (np.arange(_PARTS) + 0.5) / _PARTS - 0.5
+    # Written so that they are symmetric to the last bit, as the sphere is.
+    parts = (np.arange(_PARTS) - _PARTS // 2) / _PARTS
     for part in np.stack(np.meshgrid(parts, parts, parts, indexing="ij"), axis=-1).reshape(-1, 3):
-        weight += (((offset + part) @ to_mm.T) ** 2).sum(axis=1) <= radius_mm**2
+        weight += (((offset + part) @ to_mm) ** 2).sum(axis=1) <= radius_mm**2
     inside = weight > 0
     return Sphere(np.ascontiguousarray(offset[inside][:, ::-1]), weight[inside] / _PARTS**3)
 
 
 @compiled
+def _add_line(source, weight, total, share):  # type: ignore[no-untyped-def]
+    for i in range(source.size):
+        value = np.float64(source[i])
+        finite = value - value == 0.0
+        total[i] += weight * value if finite else 0.0
+        share[i] += weight if finite else 0.0
+
+
+@compiled
 def _highest(values, labels, label, box, offset, weight):  # type: ignore[no-untyped-def]
-    best = -np.inf
+    """Sphere sums of a whole line of middles at a time: neighbours share their loads, which is several times faster."""
+    best, (left, right) = -np.inf, (box[2, 0], box[2, 1])
+    total, share = np.zeros(right - left), np.zeros(right - left)
     for z in range(box[0, 0], box[0, 1]):
         for y in range(box[1, 0], box[1, 1]):
-            for x in range(box[2, 0], box[2, 1]):
-                if labels[z, y, x] != label:
-                    continue
-                total = share = 0.0
-                for i in range(weight.size):
-                    z1, y1, x1 = z + offset[i, 0], y + offset[i, 1], x + offset[i, 2]
-                    if 0 <= z1 < values.shape[0] and 0 <= y1 < values.shape[1] and 0 <= x1 < values.shape[2]:
-                        value = np.float64(values[z1, y1, x1])
-                        if value - value == 0.0:
-                            total += weight[i] * value
-                            share += weight[i]
-                if share > 0.0 and total / share > best:
-                    best = total / share
+            first, last = left, right
+            while first < last and labels[z, y, first] != label:
+                first += 1
+            while first < last and labels[z, y, last - 1] != label:
+                last -= 1
+            if first == last:
+                continue
+            total[:], share[:] = 0.0, 0.0
+            for i in range(weight.size):
+                z1, y1, dx = z + offset[i, 0], y + offset[i, 1], offset[i, 2]
+                if 0 <= z1 < values.shape[0] and 0 <= y1 < values.shape[1]:
+                    a, b = max(first, -dx), min(last, values.shape[2] - dx)
+                    if a < b:
+                        _add_line(values[z1, y1, a + dx : b + dx], weight[i], total[a - left : b - left], share[a - left : b - left])
+            for x in range(first, last):
+                if labels[z, y, x] == label and share[x - left] > 0.0:
+                    best = max(best, total[x - left] / share[x - left])
     return best
 
 
@@ -115,9 +135,9 @@ def _has_ball(labels, label, box, offset):  # type: ignore[no-untyped-def]
 
 def holds_ball(labels: np.ndarray, label: int, box: np.ndarray, grid: Grid, radius_mm: float) -> bool:
     """Whether some voxel of the organ has all voxels with their middle within ``radius_mm`` in the same organ."""
-    offset = sphere(grid, radius_mm).offset
-    distance = np.linalg.norm(offset[:, ::-1] @ grid.affine[:3, :3].T, axis=1)
+    offset = _around(grid, radius_mm)
+    distance = np.linalg.norm(offset @ grid.affine[:3, :3].T, axis=1)
     within = distance <= radius_mm
     # Far ones first: a voxel that fails does so at once.
     order = np.argsort(-distance[within], kind="stable")
-    return bool(_has_ball(labels, label, box, offset[within][order]))
+    return bool(_has_ball(labels, label, box, np.ascontiguousarray(offset[within][order][:, ::-1])))

@@ -45,8 +45,8 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context) -> Quant
     ``organs.peak_sphere_ml`` (1 mL for humans; no such rows for others unless set). ``n_voxels`` counts finite voxels, ``volume_ml`` and
     ``mass_g`` all. An organ without voxels, or that touches the edge of the image, or all NaN, has rows without a value and a flag.
 
-    ``sd_noise`` is the image's own noise (`organ_noise`), or ``sd_voxel`` with that noise's correlation; that of the maximum and the peak is the
-    noise of one voxel or sphere at a fixed place and leaves out that the highest was chosen. ``sd_scale`` = |value| × ``scale_cv``.
+    ``sd_noise`` is the image's own noise (`organ_noise`), or ``sd_voxel`` with that noise's correlation; that of the maximum and the
+    peak is of one voxel or sphere at a fixed place and leaves out that the highest was chosen. ``sd_scale`` = |value| × ``scale_cv``.
     The rows do not hold corrections for spill-over, background or decay to the dose.
 
     Frames are computed one at a time. Inputs are not changed. Raises `InputError`: ``quantity_kind``, ``quantity_unit``,

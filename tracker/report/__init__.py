@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tracker.qc import QcRow
 from tracker.report.summary import Table, number_text
 from tracker.table import Row
 
+_NAMES = {"study", "subject", "group", "session", "modality", "label", "organ", "quantity", "unit", "flag", "method"}
 _SEVERITY = {"fail": 0, "warn": 1, "ok": 2}
 SHOWN_REASONS = 12
 
@@ -19,7 +21,7 @@ SHOWN_REASONS = 12
 class ReportInputs:
     """All that the page shows, and nothing of the machine or the day it is written.
 
-    ``overlays`` are (title, PNG file); ``nca`` and ``truth`` tables of cells, their header first, empty where there is none;
+    ``overlays`` are (title, PNG file); ``nca`` and ``truth`` tables of cells (values, or the text of a CSV), their header first;
     ``truth`` compares a digital study with what its phantoms were made from. Texts may hold anything: the page escapes them.
     """
 
@@ -80,14 +82,33 @@ class _Cell:
 
 
 def _cells(table: Table) -> tuple[tuple[_Cell, ...], ...]:
-    body = table[1:]
-    numeric = [any(isinstance(row[k], int | float) for row in body) for k in range(len(table[0]) if table else 0)]
-    return tuple(tuple(_Cell(_text(cell), number) for cell, number in zip(row, numeric, strict=True)) for row in table)
+    if not table:
+        return ()
+    numeric = [_is_numeric(str(name), [row[k] for row in table[1:]]) for k, name in enumerate(table[0])]
+    head = tuple(_Cell(str(name), number) for name, number in zip(table[0], numeric, strict=True))
+    return (head, *(tuple(_Cell(_text(c, number), number) for c, number in zip(row, numeric, strict=True)) for row in table[1:]))
 
 
-def _text(cell: object) -> str:
-    if cell is None:
+def _is_numeric(name: str, column: Sequence[object]) -> bool:
+    # An id such as 1E5 or 007 is a name, whatever it looks like.
+    stated = [cell for cell in column if cell not in (None, "")]
+    return name not in _NAMES and bool(stated) and all(_number(cell) is not None for cell in stated)
+
+
+def _number(cell: object) -> float | None:
+    if not isinstance(cell, str | int | float):
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _text(cell: object, number: bool) -> str:
+    if cell is None or cell == "":
         return ""
     if isinstance(cell, tuple):
         return "; ".join(map(str, cell))
-    return number_text(cell) if isinstance(cell, float) else str(cell)
+    value = _number(cell) if number else None
+    whole = isinstance(cell, int) or str(cell).isdigit()
+    return str(cell) if value is None or whole else number_text(value)

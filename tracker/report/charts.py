@@ -27,7 +27,7 @@ TITLES = {
     "cells_equivalent": "Cells, if all label is in live cells",
     "cells_viable": "Live cells",
     "viable_fraction": "Share of the label that is in live cells",
-    "label_amount": "Label in the organ, corrected to the time of the dose",
+    "label_amount": "Label in the organ",
 }
 
 

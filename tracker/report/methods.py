@@ -58,7 +58,8 @@ def _scans(study: Study, rows: Sequence[Row]) -> str:
     span = f", {duration_text(min(times))} to {duration_text(max(times))} after the first dose" if times else ""
     species = _list(ordered(s.species for s in study.subjects)) if study.subjects else ""
     scans = _list(kinds) if kinds else "no scan"
-    return f"The study has {scans}{span}; species: {species}. Time zero is each subject's first dose; a value holds at the middle of its frame."
+    holds = "Time zero is each subject's first dose; a value holds at the middle of its frame."
+    return f"The study has {scans}{span}; species: {species}. {holds}"
 
 
 def _label(label: Label) -> str:
@@ -126,13 +127,14 @@ def _corrections(study: Study) -> list[str]:
 
 def _quantities(study: Study, rows: Sequence[Row]) -> list[str]:
     present = {r.quantity for r in rows}
-    decay = " at the time of the scan" if study.config.corrections.decay else ""
+    when = "corrected for decay to the first dose" if study.config.corrections.decay else "as at the time of the scan"
     told = {
+        "label_amount": f"Label amount is the organ's label, {when}.",
         "injected_percent": "Injected percent (%ID) is the organ's label over the label given, as if none had left the body, both at the "
         "time of the scan; %ID/g is that over the organ's mass.",
         "suv": "SUV is concentration × body weight over the label given, decayed to the time of the scan.",
-        "cells_equivalent": f"Cell equivalents are the organ's label over the label in one live cell{decay}, taking all label to be in "
-        "live cells; they are not a count of live cells.",
+        "cells_equivalent": "Cell equivalents are the organ's label over the label in one live cell, both at the time of the scan, "
+        "taking all label to be in live cells; they are not a count of live cells.",
     }
     return [text for quantity, text in told.items() if quantity in present]
 
@@ -141,7 +143,8 @@ def _uncertainty(study: Study, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     corrections = study.config.corrections
-    stated = [f"{name} {value:g} %" for name, value in (("dose", corrections.dose_sd_percent), ("weight", corrections.body_weight_sd_percent)) if value is not None]  # fmt: skip
+    parts = (("dose", corrections.dose_sd_percent), ("weight", corrections.body_weight_sd_percent))
+    stated = [f"{name} {percent:g} %" for name, percent in parts if percent is not None]
     given = f" (stated relative sd: {_list(stated)})" if stated else ""
     return [
         "Each value has two standard deviations: sd_noise from what differs between the points of a curve (noise of the image, correlated "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,13 +25,20 @@ if TYPE_CHECKING:
 
 UPPER_PERCENTILE = 99.9
 # Sixteen colours that stay apart on white and on dark grey, the first ones also for colour-blind eyes; then again, dashed.
-COLOURS = tuple(
-    "#d55e00 #0072b2 #009e73 #cc79a7 #e69f00 #56b4e9 #7b3294 #b2182b #4d9221 #1f3fd1 #8c510a #00a6a6 #f72585 #9a8b00 #6c8ebf #ff7f6b".split()
+COLOURS = (
+    *("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#b2182b"),
+    *("#4d9221", "#1f3fd1", "#8c510a", "#00a6a6", "#f72585", "#9a8b00", "#6c8ebf", "#ff7f6b"),
 )
 GREYS = 64  # more are not told apart by eye, and noise then makes the file half as large again
 LONGEST_NAME = 18  # what fits beside the views
 SLAB_VOXELS = 1 << 22
 SIZE_INCH, DPI = (10.4, 5.6), 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    colour: str
+    dash: Literal["-", "--"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def write_overlay(path_png: Path, quantity: Quantity, organ_map: OrganMap, title
     turned = upright(values, organ_map.labels, quantity.grid)
     top = _upper_limit(values)
     indices = tuple(i for i in sorted(organ_map.names) if i != 0)
-    colours = {i: (COLOURS[k % len(COLOURS)], "--" if k >= len(COLOURS) else "-") for k, i in enumerate(indices)}
+    colours = {i: _Style(COLOURS[k % len(COLOURS)], "--" if k >= len(COLOURS) else "-") for k, i in enumerate(indices)}
     figure = _draw(_views(turned, organ_map.names, indices), top, quantity.unit, colours)
     _add_texts(figure, organ_map.names, colours, title if turned.tilt_deg < 1 else f"{title} (grid tilted by {turned.tilt_deg:.0f}°)")
     _save(figure, path_png)
@@ -154,7 +161,7 @@ def _count(at: tuple[np.ndarray, ...], shape: tuple[int, int, int]) -> np.ndarra
     return np.bincount(np.ravel_multi_index(at, shape), minlength=int(np.prod(shape))).reshape(shape)
 
 
-def _draw(views: tuple[_View, ...], top: float, unit: str, colours: dict[int, tuple[str, str]]) -> Figure:
+def _draw(views: tuple[_View, ...], top: float, unit: str, colours: dict[int, _Style]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE_INCH, dpi=DPI, facecolor="white")
@@ -185,13 +192,14 @@ def _places(spans: list[tuple[float, float]]) -> list[tuple[float, float, float,
     return places
 
 
-def _draw_view(axes: Axes, view: _View, top: float, colours: dict[int, tuple[str, str]]) -> AxesImage:
+def _draw_view(axes: Axes, view: _View, top: float, colours: dict[int, _Style]) -> AxesImage:
     from matplotlib import colormaps
 
     up_mm, across_mm = (n * size for n, size in zip(view.picture.shape, view.pixel_mm, strict=True))
     grey = colormaps["gray_r"].resampled(GREYS).with_extremes(bad="#ffe9a8")  # a ray with no finite voxel is not background
     image = axes.imshow(view.picture, cmap=grey, vmin=0, vmax=top, origin="lower", extent=(0, across_mm, 0, up_mm), aspect="equal")
-    for index, mask in view.masks.items():
+    # The largest first: where organs touch, the smaller one's outline stays in sight.
+    for index, mask in sorted(view.masks.items(), key=lambda item: -int(item[1].sum())):
         axes.add_collection(_outline(mask, view.pixel_mm, colours[index]), autolim=False)
     axes.set_title(view.title, fontsize=9, color="#444444", pad=4)
     axes.set_xticks([])
@@ -206,14 +214,14 @@ def _draw_view(axes: Axes, view: _View, top: float, colours: dict[int, tuple[str
     return image
 
 
-def _outline(mask: np.ndarray, pixel_mm: tuple[float, float], style: tuple[str, str]) -> LineCollection:
+def _outline(mask: np.ndarray, pixel_mm: tuple[float, float], style: _Style) -> LineCollection:
     from contourpy import contour_generator
     from matplotlib.collections import LineCollection
 
     # A margin of one pixel closes the outline of an organ that the edge of the field cuts; Axes.contour takes five times as long.
     y, x = ((np.arange(-1, n + 1) + 0.5) * size for n, size in zip(mask.shape, pixel_mm, strict=True))
-    lines = contour_generator(x, y, np.pad(mask, 1).astype(float)).lines(0.5)
-    return LineCollection(list(lines), colors=style[0], linewidths=1.1, linestyles=style[1])
+    lines: Any = contour_generator(x, y, np.pad(mask, 1).astype(float)).lines(0.5)
+    return LineCollection(lines, colors=style.colour, linewidths=1.1, linestyles=style.dash)
 
 
 def _add_bar(figure: Figure, image: AxesImage | None, top: float, unit: str, power: int) -> None:
@@ -227,11 +235,11 @@ def _add_bar(figure: Figure, image: AxesImage | None, top: float, unit: str, pow
     axes.set_title(unit, fontsize=8.5, loc="left", pad=9)
 
 
-def _add_texts(figure: Figure, names: dict[int, str], colours: dict[int, tuple[str, str]], title: str) -> None:
+def _add_texts(figure: Figure, names: dict[int, str], colours: dict[int, _Style], title: str) -> None:
     from matplotlib.lines import Line2D
 
     figure.text(0.03, 0.955, title, fontsize=12, fontweight="bold", parse_math=False)
-    lines = [Line2D([], [], color=c, linestyle=dash, linewidth=2.2, label=_short(names[i])) for i, (c, dash) in colours.items()]
+    lines = [Line2D([], [], color=s.colour, linestyle=s.dash, linewidth=2.2, label=_short(names[i])) for i, s in colours.items()]
     if lines:
         size = min(8.5, 150 / len(lines))
         legend = figure.legend(handles=lines, loc="upper left", bbox_to_anchor=(0.87, 0.99), fontsize=size, frameon=False, handlelength=1.3)
