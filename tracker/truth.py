@@ -18,14 +18,17 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One organ over all scans: ``n`` values, the median and the largest difference from the truth [% of the truth],
-    and the share of values whose 95 % interval covers it; None where no value has an interval. Missing values do not count."""
+    """One organ over all scans: ``n`` values, the median and the largest difference from the truth [% of the truth], the share of
+    values whose 95 % interval covers it (None where no value has an interval), the median truth and the median difference in
+    the quantity's own unit, which say whether a large percentage matters. Missing values do not count."""
 
     organ: str
     n: int
     median_percent: float
     largest_percent: float
     covered_percent: float | None
+    median_truth: float
+    median_difference: float
 
 
 def _key(subject: str, session: str, modality: str, organ: str, time_h: float) -> tuple[str, str, str, str, float]:
@@ -59,7 +62,10 @@ def _comparison(organ: str, pairs: Sequence[tuple[Row, float]]) -> Comparison:
         if row.sd_noise is not None and row.sd_scale is not None
     ]
     covered = 100 * sum(inside) / len(inside) if inside else None
-    return Comparison(organ, len(pairs), statistics.median(percent), max(percent, key=abs), covered)
+    differences = [(row.value or 0.0) - true for row, true in pairs]
+    largest = max(percent, key=abs)
+    truth = statistics.median(true for _, true in pairs)
+    return Comparison(organ, len(pairs), statistics.median(percent), largest, covered, truth, statistics.median(differences))
 
 
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Comparison))
@@ -78,7 +84,6 @@ def write_comparison(path: Path, rows: Iterable[Comparison]) -> None:
 def read_comparison(path: Path) -> list[Comparison]:
     """The rows that `write_comparison` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Comparison(r["organ"], int(r["n"]), float(r["median_percent"]), float(r["largest_percent"]), float(r["covered_percent"]) if r["covered_percent"] else None)
-            for r in csv.DictReader(file)
-        ]  # fmt: skip
+        lines = list(csv.DictReader(file))
+    numbers = [{k: float(v) if v else None for k, v in line.items() if k not in ("organ", "n")} for line in lines]
+    return [Comparison(organ=line["organ"], n=int(line["n"]), **n) for line, n in zip(lines, numbers, strict=True)]  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import pytest
 
 from tracker.image import Grid, voxel_volume_ml
 from tracker.quantify import organ_peak, sphere
-from tracker.quantify.peak import holds_ball, peak_cells, sphere_radius_mm
+from tracker.quantify.peak import peak_cells, sphere_radius_mm
 
 OBLIQUE = np.array([[1.2, 0.4, 0.0, 5.0], [-0.4, 1.2, 0.3, 0.0], [0.1, 0.0, 2.1, -9.0], [0, 0, 0, 1.0]])
 
@@ -64,14 +64,3 @@ def test_sphere_noise_by_the_double_sum() -> None:
     exact = ball.weight @ rho @ ball.weight / ball.weight.sum() ** 2
     assert peak_cells(ball, length) == pytest.approx(exact, rel=0.01)  # correlations below 1 % are cut off
     assert peak_cells(ball, np.zeros(3)) == pytest.approx((ball.weight**2).sum() / ball.weight.sum() ** 2)
-
-
-def test_a_ball_fits_into_a_ball_but_not_into_a_plate() -> None:
-    grid = Grid((21, 21, 21), np.diag([1.0, 1, 1, 1]))
-    place = np.indices((21, 21, 21)) - 10
-    round_organ = ((place**2).sum(axis=0) <= 36).astype(np.uint8)
-    plate = (abs(place[0]) <= 1).astype(np.uint8)
-    box = np.array([[0, 21]] * 3)
-    assert holds_ball(round_organ, 1, box, grid, 6.0)
-    assert not holds_ball(round_organ, 1, box, grid, 6.5)
-    assert not holds_ball(plate, 1, box, grid, 2.0)

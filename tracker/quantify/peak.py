@@ -113,31 +113,3 @@ def peak_cells(ball: Sphere, length: np.ndarray) -> float:
     for axis, rho in enumerate(kernels(length)):
         spread = correlate1d(spread, rho, axis=axis, mode="constant")
     return float((dense * spread).sum() / dense.sum() ** 2)
-
-
-@compiled
-def _has_ball(labels, label, box, offset):  # type: ignore[no-untyped-def]
-    for z in range(box[0, 0], box[0, 1]):
-        for y in range(box[1, 0], box[1, 1]):
-            for x in range(box[2, 0], box[2, 1]):
-                i = 0
-                while i < offset.shape[0]:
-                    z1, y1, x1 = z + offset[i, 0], y + offset[i, 1], x + offset[i, 2]
-                    if not (0 <= z1 < labels.shape[0] and 0 <= y1 < labels.shape[1] and 0 <= x1 < labels.shape[2]):
-                        break
-                    if labels[z1, y1, x1] != label:
-                        break
-                    i += 1
-                if i == offset.shape[0]:
-                    return True
-    return False
-
-
-def holds_ball(labels: np.ndarray, label: int, box: np.ndarray, grid: Grid, radius_mm: float) -> bool:
-    """Whether some voxel of the organ has all voxels with their middle within ``radius_mm`` in the same organ."""
-    offset = _around(grid, radius_mm)
-    distance = np.linalg.norm(offset @ grid.affine[:3, :3].T, axis=1)
-    within = distance <= radius_mm
-    # Far ones first: a voxel that fails does so at once.
-    order = np.argsort(-distance[within], kind="stable")
-    return bool(_has_ball(labels, label, box, np.ascontiguousarray(offset[within][order][:, ::-1])))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tracker.errors import Finding, InputError
 from tracker.image import Grid, OrganMap, voxel_volume_ml
 from tracker.quantify.density import density_g_per_ml
-from tracker.quantify.peak import Sphere, holds_ball, sphere, sphere_radius_mm
+from tracker.quantify.peak import Sphere, sphere, sphere_radius_mm
 from tracker.quantify.sites import Sites, find_sites
 from tracker.quantify.statistics import label_statistics
 from tracker.study.model import Context
@@ -55,9 +54,9 @@ def make_plan(organ_map: OrganMap, context: Context) -> Plan:
     # The map as its own image: counts and boxes are all that is read from it.
     found = label_statistics(labels, labels, list(names))
     organs, findings = [], []
-    for i, (label, name) in enumerate(names.items()):
+    for i, name in enumerate(names.values()):
         cut = bool(found.at_edge[i])
-        small = bool(found.n[i]) and not cut and _small(organ_map, label, int(found.n[i]), found.box[i], context.constants)
+        small = bool(found.n[i]) and not cut and "psf_fwhm_mm" not in context.constants and int(found.n[i]) < _FEW_VOXELS
         organs.append(_organ(name, int(found.n[i]), cut, small, organ_map.grid, context.organs.density_g_per_ml))
         findings += _organ_findings(organs[-1])
     ball, peak_findings = _ball(organ_map.grid, context)
@@ -89,23 +88,12 @@ def _organ_findings(organ: Organ) -> list[Finding]:
     reasons = {
         "empty_organ": "has a name but no voxel in the organ map: no value",
         "outside_fov": "touches the edge of the field of view and may be cut: no value",
-        "partial_volume": "is small against the scanner's resolution: spill-over is not corrected",
+        "partial_volume": "has under 27 voxels: spill-over is not corrected (give the scanner's psf_fwhm_mm to have its size judged)",
     }
     findings = [Finding(flag, "warn", f"{organ.name} {reasons[flag]}") for flag in organ.flag]
     if organ.n and organ.mass_g is None:
         findings.append(Finding("no_density", "warn", f"{organ.name} has no density in the config and no default: no mass"))
     return findings
-
-
-def _small(organ_map: OrganMap, label: int, n: int, box: np.ndarray, constants: Mapping[str, Any]) -> bool:
-    """Smaller than a cube of two widths of the blur (FWHM), or nowhere a ball of radius one width; without a width, under 27 voxels."""
-    width = constants.get("psf_fwhm_mm")
-    if width is None:
-        return n < _FEW_VOXELS
-    width_mm = float(np.max(width))
-    if n * voxel_volume_ml(organ_map.grid) * 1000.0 < (2.0 * width_mm) ** 3:
-        return True
-    return not holds_ball(organ_map.labels, label, box, organ_map.grid, width_mm)
 
 
 def _ball(grid: Grid, context: Context) -> tuple[Sphere | None, list[Finding]]:
@@ -114,7 +102,7 @@ def _ball(grid: Grid, context: Context) -> tuple[Sphere | None, list[Finding]]:
         volume_ml = HUMAN_PEAK_SPHERE_ML
     if volume_ml is None:
         why = f"no peak sphere is usual for {context.subject.species}: no concentration_peak; set organs: peak_sphere_ml to have it"
-        return None, [Finding("peak_sphere_unset", "warn", why)]
+        return None, [Finding("peak_sphere_unset", "ok", why)]
     return sphere(grid, sphere_radius_mm(volume_ml)), []
 
 

@@ -14,6 +14,7 @@ from tracker.image import OrganMap, Quantity, frame_middle, voxel_volume_ml
 from tracker.quantify.noise import Noise, organ_noise
 from tracker.quantify.peak import organ_peak, peak_cells
 from tracker.quantify.plan import Organ, Plan, check_grids, make_plan
+from tracker.quantify.spill import VISIBLE_CHANGE, spill_change
 from tracker.quantify.statistics import LabelStatistics, label_statistics
 from tracker.study.model import Context
 from tracker.table import Row
@@ -57,18 +58,21 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context) -> Quant
     rows: list[Row] = []
     worst = np.zeros(len(plan.organs))
     unknown: set[str] = set()
+    spilled: set[str] = set()
     for frame in range(quantity.values.shape[0]):
         values = np.asarray(quantity.values[frame])
         found = label_statistics(values, organ_map.labels, plan.wanted.tolist())
         spread = _noise(quantity, frame, values, organ_map, plan, found)
         worst = np.maximum(worst, found.n_nan / np.maximum(found.n + found.n_nan, 1))
         unknown |= {o.name for o, v in zip(plan.organs, spread.variance, strict=True) if o.measurable and np.isnan(v)}
+        mixed = _mixed(values, organ_map, plan, found, context)
+        spilled |= {o.name for o, m in zip(plan.organs, mixed, strict=True) if m}
         blank = _blank(quantity, organ_map, context, frame)
         for i, organ in enumerate(plan.organs):
-            base = _organ_row(blank, organ, int(found.n[i]), int(found.n_nan[i]))
+            base = _organ_row(blank, organ, int(found.n[i]), (bool(found.n_nan[i]), bool(mixed[i])))
             numbers = _numbers(quantity.unit, values, organ_map, plan, found, spread, i)
             rows += [_row(base, number, quantity.scale_cv) for number in numbers]
-    return Quantified(tuple(rows), (*plan.findings, *_nan_findings(plan, worst), *_noise_findings(unknown)))
+    return Quantified(tuple(rows), (*plan.findings, *_nan_findings(plan, worst), *_noise_findings(unknown), *_spill_findings(spilled)))
 
 
 def _check(quantity: Quantity, organ_map: OrganMap) -> None:
@@ -123,8 +127,19 @@ def _hours(earlier: datetime | None, later: datetime) -> float | None:
     return (later - earlier).total_seconds() / 3600.0
 
 
-def _organ_row(blank: Row, organ: Organ, n: int, n_nan: int) -> Row:
-    flag = (*organ.flag, *(("nonfinite_voxels",) if n_nan else ()))
+def _mixed(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, context: Context) -> np.ndarray:
+    """Which organs' means the blur has changed visibly; none where the config does not say how wide it is."""
+    width_mm = context.constants.get("psf_fwhm_mm")
+    if width_mm is None:
+        return np.zeros(len(plan.organs), bool)
+    change = spill_change(values, organ_map.labels, found, organ_map.grid, width_mm)
+    return np.asarray([o.measurable and abs(c) > VISIBLE_CHANGE for o, c in zip(plan.organs, change, strict=True)])
+
+
+def _organ_row(blank: Row, organ: Organ, n: int, doubts: tuple[bool, bool]) -> Row:
+    """An organ's row without numbers; ``doubts``: whether it has NaN voxels, and whether spill-over changes it visibly."""
+    names = ("nonfinite_voxels", "partial_volume")
+    flag = tuple(dict.fromkeys((*organ.flag, *(name for name, doubt in zip(names, doubts, strict=True) if doubt))))
     return replace(blank, organ=organ.name, n_voxels=n, volume_ml=organ.volume_ml, mass_g=organ.mass_g, flag=flag)
 
 
@@ -169,6 +184,13 @@ def _nan_findings(plan: Plan, worst: np.ndarray) -> list[Finding]:
         for organ, share in zip(plan.organs, worst, strict=True)
         if share > 0
     ]
+
+
+def _spill_findings(spilled: set[str]) -> list[Finding]:
+    if not spilled:
+        return []
+    words = f"the scanner's blur changes {', '.join(sorted(spilled))} by more than {100 * VISIBLE_CHANGE:g} %: spill-over is not corrected"
+    return [Finding("partial_volume", "warn", words)]
 
 
 def _noise_findings(unknown: set[str]) -> list[Finding]:

@@ -1,11 +1,10 @@
 """The study that is run, and what a job is told of it. Parsed again in every cluster job: it stays cheap."""
 
-import os
 import sys
 from pathlib import Path
 
-# The library beside this workflow, whether or not it is installed.
-sys.path.insert(0, str(Path(workflow.basedir).parent))
+# The repository: this file is in its workflow/rules/.
+REPOSITORY = Path(str(workflow.current_basedir)).parents[1]
 
 from snakemake.exceptions import WorkflowError
 
@@ -21,19 +20,16 @@ def config_path():
     named = [Path(p) for p in workflow.configfiles]
     if len(named) > 1:
         raise WorkflowError("one --configfile is expected: a config holds one study")
-    here = [Path("config.yaml"), Path(workflow.basedir).parent / "config" / "config.yaml"]
+    if workflow.config_settings.config:
+        raise WorkflowError("--config is not read: write the key into the study's config.yaml, so that the study says what was done")
+    here = [Path("config.yaml"), REPOSITORY / "config" / "config.yaml"]
     return (named or [p for p in here if p.is_file()])[0].resolve()
 
 
 def read_study():
     """The checked study; all that is wrong with it is shown together, before any job starts."""
-    import yaml
-
-    path = config_path()
-    phantom = "phantom" in (yaml.safe_load(path.read_bytes()) or {}) if path.is_file() else False
     try:
-        # A digital study's raw files are made by the rule `phantom`.
-        return load_study(path, check_paths=not phantom)
+        return load_study(config_path())
     except StudyErrors as errors:
         raise WorkflowError(str(errors))
 
@@ -78,9 +74,10 @@ def of_all(name):
 
 
 def tell_set_aside():
-    """Names what was set aside at the end of a run; `celltracker run` turns it into exit code 3."""
+    """Names what was set aside at the end of a run, which then ends with exit code 3."""
     from tracker.setaside import set_aside_text
 
     text = set_aside_text(Path(RESULTS) / "qc" / "checks.csv")
     if text:
         print(text, file=sys.stderr)
+        sys.exit(3)
