@@ -33,7 +33,7 @@ FLAGS: dict[str, str] = {
     "outside_fov": "the organ is absent from the field of view, or cut by its edge",
     "saturated": "the detector or the fit was saturated: the value is a lower bound",
     "fit_failed": "no valid fit; the value is empty",
-    "partial_volume": "the organ is small against the scanner's resolution; spill-over is not corrected",
+    "partial_volume": "spill-over changes the organ's mean visibly, or the organ is very small; it is not corrected",
     "extravasation": "the injection site holds more of the dose than the limit in the config",
     "mass_balance": "organs sum to an implausible share of the dose",
     "assumed_all_live": "all label is taken to be in live cells",

@@ -41,7 +41,8 @@ def test_what_is_no_time_is_refused_and_never_rounded(text):
 def test_a_date_alone_is_not_midnight():
     assert parse_date_time("20260302", "") is None
     assert parse_date_time("", "100000") is None
-    assert parse_datetime("20260302") is None
+    for text in ("20260302", "202603", "2026", "20260302+0100"):
+        assert parse_datetime(text) is None
 
 
 @pytest.mark.parametrize("date", ["20261301", "20260230", "2026", "02.03.2026"])
@@ -50,7 +51,7 @@ def test_what_is_no_date_is_refused(date):
         parse_date_time(date, "100000")
 
 
-@pytest.mark.parametrize("text", ["2026-03-02T10:00", "20260302996000", "2026030210+9900", "20260302100099"])
+@pytest.mark.parametrize("text", ["2026-03-02T10:00", "yesterday", "202", "0", "20260302996000", "2026030210+9900", "20260302100099"])
 def test_what_is_no_datetime_is_refused(text):
     with pytest.raises(InputError, match="bad_time"):
         parse_datetime(text)

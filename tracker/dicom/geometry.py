@@ -64,14 +64,15 @@ def uniform_step(positions_lps: np.ndarray, normal: np.ndarray, where: object) -
     typical = float(np.median(along))
     wrong = np.flatnonzero(np.abs(along - typical) > _SPACING_TOLERANCE * typical)
     if wrong.size:
-        gap = int(wrong[np.argmax(along[wrong])])
-        missing = along[gap] / typical
-        whole = missing > 1.5 and abs(missing - round(missing)) < 0.05
+        gap = int(np.argmax(along))
+        # Where every step is a multiple of the smallest, slices are missing; the median would be wrong where few are left.
+        multiples = along / along.min()
+        whole = bool((np.abs(multiples - np.round(multiples)) < 0.05).all())
         raise InputError(
             "missing_slice" if whole else "irregular_spacing",
-            f"{round(missing) - 1} slice(s) missing after slice {gap + 1}" if whole else "slices are not evenly spaced",
+            f"{round(multiples[gap]) - 1} slice(s) missing after slice {gap + 1}" if whole else "slices are not evenly spaced",
             found=f"{along[gap]:.4g} mm between slices {gap + 1} and {gap + 2}",
-            expected=f"{typical:.4g} mm throughout",
+            expected=f"{along.min() if whole else typical:.4g} mm throughout",
             where=where,
             do="export the whole series again",
         )
@@ -136,9 +137,10 @@ def arrange(slices: Slices, frame_key: Sequence[float], where: object) -> Arrang
         lacking = sorted(set(levels) - set(frames[short]))
         raise InputError(
             "missing_slice",
-            f"frame {short + 1} of {len(frames)} is incomplete",
-            found=f"{len(frames[short])} slices, without those at {lacking[:3]} mm along the normal",
-            expected=f"{len(levels)} slices in each frame",
+            # Which of the frames lacks it cannot be told: beds and passes have times of their own.
+            f"one of {len(frames)} frames is incomplete",
+            found=f"positions met less often, at {lacking[:3]} mm along the normal",
+            expected=f"each of {len(levels)} positions {len(frames)} times",
             where=where,
             do="export the whole series again",
         )

@@ -10,6 +10,7 @@ from tracker.errors import InputError
 # A fraction is one of seconds: «10.15» is no time.
 _TM = re.compile(r"^(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
 _DT = re.compile(r"^(\d{4})(\d{2})(\d{2})(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?([+-]\d{4})?$")
+_DATE_ONLY = re.compile(r"^\d{4}(?:\d{2}){0,2}(?:[+-]\d{4})?$")
 _DA = re.compile(r"^(\d{4})[.-]?(\d{2})[.-]?(\d{2})$")
 
 
@@ -70,7 +71,7 @@ def parse_datetime(text: object) -> datetime | None:
     '2025-01-01T10:00:00.500000+01:00'
     """
     raw = str(text or "").strip()
-    if not raw or len(re.sub(r"[+-]\d{4}$", "", raw)) < 10:
+    if not raw or _DATE_ONLY.match(raw):
         return None
     match = _DT.match(raw)
     if not match:
