@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HOME = Path(__file__).parent
 # What a number can depend on; the rest of the environment is in the lock file.
-_PACKAGES = ("dask", "nibabel", "numba", "numpy", "pydicom", "scikit-image", "scipy", "snakemake")
+_PACKAGES = ("dask", "nibabel", "numba", "numpy", "pydicom", "scipy", "snakemake")
 
 
 @cache
