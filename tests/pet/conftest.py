@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pet_cases import INJECTION, START
+from tests.pet.pet_cases import INJECTION, START
 
 from tracker.pet.phantom import WRITERS, PetImage, ScanOptions
 

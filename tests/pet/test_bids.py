@@ -11,7 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 
 from tracker.errors import InputError
 

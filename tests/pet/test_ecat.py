@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from nibabel.ecat import EcatHeader, subhdr_dtype
-from pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, statuses
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, statuses
 
 from tracker.errors import InputError
 
@@ -26,7 +26,7 @@ def write_ecat(path: Path, *, order: tuple[int, ...] = (0, 1, 2), processing: tu
     """An ECAT 7 volume file laid out by hand: main header, matrix list, and per frame a subheader and big-endian int16 planes."""
     header = EcatHeader(endianness=">")
     known = {
-        "magic_number": b"MATRIX72v", "file_type": 7, "num_frames": len(frames), "num_planes": SHAPE[0], "num_gates": 1, "patient_orient": 3,
+        "magic_number": b"MATRIX72v", "file_type": 7, "num_frames": len(frames), "num_planes": SHAPE[0], "num_gates": 1, "patient_orientation": 3,
         "ecat_calibration_factor": CALIBRATION, "data_units": b"Bq/cc", "isotope_name": b"F-18", "isotope_halflife": F18, "dosage": 8e6,
         "branching_fraction": 0.9673, "scan_start_time": int(START.replace(tzinfo=timezone.utc).timestamp()),
     }  # fmt: skip
@@ -46,7 +46,7 @@ def write_ecat(path: Path, *, order: tuple[int, ...] = (0, 1, 2), processing: tu
         sub["x_pixel_size"], sub["y_pixel_size"], sub["z_pixel_size"] = 0.1, 0.15, 0.2
         sub["scale_factor"] = SCALES[t]
         sub["frame_start_time"], sub["frame_duration"] = (int(v * 1000) for v in frames[t])
-        sub["processing_code"] = processing[t]
+        sub["corrections_applied"] = processing[t]
         content += [sub.tobytes().ljust(512, b"\0"), STORED.astype(">i2").tobytes().ljust((blocks - 1) * 512, b"\0")]
     content[1] = directory.tobytes()
     path.write_bytes(b"".join(content))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 from pydicom.dataset import Dataset
 
 from tracker.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pet_cases import HALF_LIFE_S
+from tests.pet.pet_cases import HALF_LIFE_S
 from scipy.integrate import quad
 
 from tracker.errors import InputError

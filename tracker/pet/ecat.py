@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from tracker.errors import InputError
+from tracker.errors import Finding, InputError
 from tracker.image import Grid, Scan
 from tracker.pet import header as head
 from tracker.pet.classic import frame_times
 from tracker.pet.frames import lazy_frames
 
 _UNITS = {"bq/cc": "BQML", "bq/ml": "BQML", "becquerels/cc": "BQML"}
-# `processing_code` of the image subheader: Norm 1, Atten_Meas 2, Atten_Calc 4, Smooth 8 16 32, Scat2d 64, Scat3d 128, ArcPrc 256,
+# PROCESSING_CODE of the image subheader, which nibabel calls `corrections_applied`: Norm 1, Atten_Meas 2, Atten_Calc 4, Smooth 8 16 32, Scat2d 64, Scat3d 128, ArcPrc 256,
 # DecayPrc 512 (the ECAT 7 library's enum ProcessingCode).
 _DECAY_CORRECTED = 512
 _QUARTER_HOUR_S = 900
+_BLOCK_BYTES = 512
 
 
 def is_ecat(path: Path) -> bool:
@@ -47,14 +48,29 @@ def _origin(header: Any, acquired: datetime | None, first_s: float, path: Path) 
     return acquired + timedelta(seconds=first_s)
 
 
+def _open(path: Path) -> Any:
+    """nibabel's image, once the file is known to hold one whole volume for each frame it announces."""
+    from nibabel import ecat
+
+    try:
+        image = ecat.load(str(path))
+        matrices = image.get_mlist()
+    except (ValueError, TypeError, IndexError, OSError) as error:
+        raise InputError("ecat_unreadable", "the file cannot be read as ECAT 7 with one volume a frame", found=str(error)[:200], where=path,
+                         expected="an ECAT 7 volume file without gates or bed positions", do="copy the file again, or export NIfTI or DICOM") from error  # fmt: skip
+    last_block, size = int(matrices[:, 2].max(initial=0)), path.stat().st_size
+    if not len(matrices) or (matrices[:, 1] < 1).any() or size < last_block * _BLOCK_BYTES:
+        raise InputError("truncated_pixels", "the file is shorter than its matrix list says", found=f"{size} bytes", where=path,
+                         expected=f"{last_block * _BLOCK_BYTES} bytes, {len(matrices)} frames", do="copy the file again")  # fmt: skip
+    return image
+
+
 def read_ecat(path: Path, acquired: datetime | None) -> Scan:
     """An ECAT 7 volume file as a `Scan` (t, z, y, x) in Bq/mL.
 
     Raises `InputError` where the units are not an activity concentration, frames disagree or the sheet has no ``acquired``.
     """
-    from nibabel import ecat
-
-    image = ecat.load(str(path))
+    image = _open(path)
     header, frames = image.header, int(image.header["num_frames"])
     subs = [image.get_subheaders().subheaders[t] for t in range(frames)]
     # Matrices lie in the file in the order they were written, which need not be that of time.
@@ -63,7 +79,7 @@ def read_ecat(path: Path, acquired: datetime | None) -> Scan:
     units = _UNITS.get(_text(header["data_units"]).lower(), _text(header["data_units"]).upper())
     starts_s = np.array([float(s["frame_start_time"]) for s in subs]) / 1000.0
     durations_s = np.array([float(s["frame_duration"]) for s in subs]) / 1000.0
-    decayed = {bool(int(s["processing_code"]) & _DECAY_CORRECTED) for s in subs}
+    decayed = {bool(int(s["corrections_applied"]) & _DECAY_CORRECTED) for s in subs}
     if len(decayed) != 1 or (durations_s <= 0).any():
         raise InputError("frame_times", "frames lack a duration or differ in decay correction", found=f"{durations_s.tolist()[:4]} s", expected="> 0 s, alike",
                          where=path)  # fmt: skip
@@ -81,7 +97,9 @@ def read_ecat(path: Path, acquired: datetime | None) -> Scan:
     )  # fmt: skip
     times = frame_times(origin, pet_header.slice_start_s, pet_header.slice_duration_s, path)
     values = lazy_frames(partial(_load, str(path), order), frames, shape)
-    return Scan(values, units, Grid(shape, np.asarray(image.get_frame_affine(0), float)), times, pet_header)
+    # nibabel turns the planes by the header's patient orientation, which ECAT states loosely.
+    noted = Finding("orientation", "warn", "ECAT's patient orientation is not always right: check left and right, head and feet on the overlay")
+    return Scan(values, units, Grid(shape, np.asarray(image.get_frame_affine(0), float)), times, pet_header, (noted,))
 
 
 def _load(path: str, order: list[int], frame: int) -> np.ndarray:
