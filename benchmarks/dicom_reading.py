@@ -140,7 +140,8 @@ def main() -> None:
                     worst = float(np.max(np.abs(values / np.where(truth == 0, 1, truth) - 1)[truth > 0])) if same else float("nan")
                     right[name] = f"within {worst:.1e}" if same else f"shape {values.shape}"
     base = statistics.median(seconds["celltracker"])
-    print(f"{args.slices} slices of {args.size} × {args.size}, another slope in each; seconds: median (min to max) of {args.runs}; over ours; values right")
+    print(f"{args.slices} slices of {args.size} × {args.size}, another slope in each")
+    print(f"seconds: median (min to max) of {args.runs}; over ours; values right")
     for name, t in seconds.items():
         m = statistics.median(t)
         print(f"{name:<24}{m:7.2f} ({min(t):.2f} to {max(t):.2f}) {m / base:7.2f}   {right[name]}")

@@ -64,7 +64,9 @@ def _scan(args: argparse.Namespace) -> int:
     _show(inventory)
     if args.draft:
         if args.draft.exists():
-            raise InputError("file_exists", "the draft would overwrite a file", found=args.draft, expected="a new file", do="name another, or move it")
+            raise InputError(
+                "file_exists", "the draft would overwrite a file", found=args.draft, expected="a new file", do="name another, or move it"
+            )
         with args.draft.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter="\t", lineterminator="\n").writerows(draft_acquisitions(inventory, args.draft.parent))
         print(f"draft of the acquisitions sheet: {args.draft} (fill in subject, label and organs)")

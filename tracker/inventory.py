@@ -86,14 +86,19 @@ def _problem(series: Series) -> str:
 def _acquired(instance: Instance) -> datetime | None:
     try:
         stated = parse_datetime(instance.get("AcquisitionDateTime"))
-        return stated or parse_date_time(instance.get("AcquisitionDate") or instance.get("SeriesDate"), instance.get("AcquisitionTime"))
+        # Wall clock: files with and without an offset from UTC lie in one folder, and days are what is asked for.
+        return (
+            stated.replace(tzinfo=None)
+            if stated
+            else parse_date_time(instance.get("AcquisitionDate") or instance.get("SeriesDate"), instance.get("AcquisitionTime"))
+        )
     except InputError:
         return None
 
 
 def _seconds(instance: Instance) -> float:
     start = _acquired(instance)
-    return 0.0 if start is None else (start.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
+    return 0.0 if start is None else (start - datetime(1970, 1, 1)).total_seconds()
 
 
 def _describe(series: Series) -> Found:
@@ -106,7 +111,17 @@ def _describe(series: Series) -> Found:
     starts = [s for s in map(_acquired, series.instances) if s is not None]
     number = str(first.get("SeriesNumber", ""))
     return Found(
-        first.path.parent, series.uid, number, kind, series.part, len(series.instances), shape, min(starts, default=None), modality, role, problem
+        first.path.parent,
+        series.uid,
+        number,
+        kind,
+        series.part,
+        len(series.instances),
+        shape,
+        min(starts, default=None),
+        modality,
+        role,
+        problem,
     )
 
 

@@ -92,7 +92,12 @@ def ro_crate(study: str, inputs: Sequence[RawFile], results: Sequence[RawFile], 
     """
     files = [_entity(f) for f in inputs] + [{**_entity(f), "@id": f.name} for f in results]
     root = {"@id": "./", "@type": "Dataset", "name": study, "hasPart": [{"@id": f["@id"]} for f in files]}
-    about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}, "about": {"@id": "./"}}
+    about = {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        "about": {"@id": "./"},
+    }
     software = [{"@id": f"#{n}", "@type": "SoftwareApplication", "name": n, "softwareVersion": v} for n, v in versions().items()]
     action = {
         "@id": "#run",

@@ -95,8 +95,8 @@ def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple
     def work(context: Context) -> Sequence[Finding]:
         scan = context.acquisition
         if scan.organs is None:
-            raise InputError("organs_missing", "the scan has no organ map", found="an empty `organs` cell", expected="a label map, SEG or RTSTRUCT",
-                             do="name one in the acquisitions sheet")  # fmt: skip
+            found, expected = "an empty `organs` cell", "a label map, SEG or RTSTRUCT"
+            raise InputError("organs_missing", "the scan has no organ map", found=found, expected=expected, do="name one in the sheet")
         organ_map = read_organs(scan.organs, read_quantity(quantities / f"{scan.key}.nii").grid)
         write_organ_map(folder / f"{scan.key}.nii", organ_map)
         return organ_map.findings
@@ -121,7 +121,12 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
         quantity, organ_map = read_quantity(folders[0] / f"{scan.key}.nii"), read_organ_map(folders[1] / f"{scan.key}.nii")
         result = measure(quantity, organ_map, context)
         write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
-        draw(pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png", quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
+        draw(
+            pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png",
+            quantity,
+            organ_map,
+            f"{scan.subject}, {scan.session}, {scan.modality}",
+        )
         return result.findings
 
     return each_scan(_present(contexts, folders[1], ".nii"), "quantify", work)

@@ -39,12 +39,15 @@ def _key(subject: str, session: str, modality: str, organ: str, time_h: float) -
 def read_truth(path: Path, quantity: str) -> dict[tuple[str, str, str, str, float], float]:
     """The true values of one quantity by (subject, session, modality, organ, time_h)."""
     with path.open(newline="", encoding="utf-8") as file:
-        return {_key(r["subject"], r["session"], r["modality"], r["organ"], float(r["time_h"])): float(r[quantity]) for r in csv.DictReader(file)}
+        return {
+            _key(r["subject"], r["session"], r["modality"], r["organ"], float(r["time_h"])): float(r[quantity])
+            for r in csv.DictReader(file)
+        }
 
 
-def compare(rows: Iterable[Row], truth: Path, quantity: str = "injected_percent") -> list[Comparison]:
+def compare(rows: Iterable[Row], truths: Iterable[Path], quantity: str = "injected_percent") -> list[Comparison]:
     """Every organ's differences from the truth, in the order of the rows; organs whose truth is 0 everywhere are left out."""
-    true = read_truth(truth, quantity)
+    true = {key: value for path in truths for key, value in read_truth(path, quantity).items()}
     found: dict[str, list[tuple[Row, float]]] = {}
     for row in rows:
         if row.quantity == quantity and row.value is not None and row.time_h is not None:

@@ -40,7 +40,9 @@ def dataset(z: int = 0, **tags: object) -> Dataset:
 def write_slice(tmp_path: Path) -> Callable[..., Path]:
     """Writes a slice (see ``dataset``) below the test's folder; ``edit`` changes it last."""
 
-    def write(name: str, z: int = 0, *, edit: Callable[[Dataset], None] | None = None, syntax: str = ExplicitVRLittleEndian, **tags: object) -> Path:
+    def write(
+        name: str, z: int = 0, *, edit: Callable[[Dataset], None] | None = None, syntax: str = ExplicitVRLittleEndian, **tags: object
+    ) -> Path:
         ds = dataset(z, **tags)
         if edit is not None:
             edit(ds)

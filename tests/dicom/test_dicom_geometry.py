@@ -44,7 +44,12 @@ def test_every_voxel_is_where_dicoms_equation_puts_it(write_slice, name):
     places = [np.array([-7.0, 11.0, 3.0]) + 2.5 * z * normal for z in range(4)]
     # File names, instance numbers and order say nothing: positions alone count.
     paths = [
-        write_slice(f"{9 - z}.dcm", z, ImagePositionPatient=[f"{v:.10g}" for v in places[z]], ImageOrientationPatient=[f"{v:.10g}" for v in [*row, *column]])
+        write_slice(
+            f"{9 - z}.dcm",
+            z,
+            ImagePositionPatient=[f"{v:.10g}" for v in places[z]],
+            ImageOrientationPatient=[f"{v:.10g}" for v in [*row, *column]],
+        )
         for z in (2, 0, 3, 1)
     ]
     instances, _ = read_instances(sorted(paths))
@@ -157,7 +162,14 @@ def test_directions_must_be_unit_vectors_at_right_angles(orientation):
 
 
 @pytest.mark.parametrize(
-    "tags", [{"PixelSpacing": None}, {"PixelSpacing": [0, 0]}, {"PixelSpacing": [1.0]}, {"ImagePositionPatient": None}, {"ImageOrientationPatient": [1, 0, 0]}]
+    "tags",
+    [
+        {"PixelSpacing": None},
+        {"PixelSpacing": [0, 0]},
+        {"PixelSpacing": [1.0]},
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": [1, 0, 0]},
+    ],
 )
 def test_missing_or_impossible_geometry_is_an_error_with_the_file(write_slice, tags):
     instances, _ = read_instances([write_slice("1.dcm", 0, **tags), write_slice("2.dcm", 1, **tags)])

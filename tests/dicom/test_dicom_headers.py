@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -30,8 +29,6 @@ def test_pixels_are_where_the_header_says(write_slice):
     (instance,), _ = read_instances([path])
     raw = np.fromfile(path, "<i2", 12, offset=instance.pixel_offset)
     assert raw.tolist() == (300 + np.arange(12)).tolist() and instance.pixel_bytes == 24
-
-
 
 
 def test_a_decimal_comma_is_an_error_that_names_the_tag(write_slice):

@@ -8,8 +8,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from tracker.dicom import read_instances
 from tracker.dicom import pixels as module
+from tracker.dicom import read_instances
 from tracker.dicom.pixels import check_pixels, load_frame, stored_values
 from tracker.errors import InputError
 
@@ -174,7 +174,14 @@ def test_row_40_matrix_or_bits_that_do_not_fit_the_data(write_slice, tags):
 
 @pytest.mark.parametrize(
     "tags",
-    [{"BitsAllocated": 12}, {"BitsStored": 17}, {"BitsStored": 0}, {"SamplesPerPixel": 3}, {"BitsStored": 12, "HighBit": 15}, {"BitsAllocated": None}],
+    [
+        {"BitsAllocated": 12},
+        {"BitsStored": 17},
+        {"BitsStored": 0},
+        {"SamplesPerPixel": 3},
+        {"BitsStored": 12, "HighBit": 15},
+        {"BitsAllocated": None},
+    ],
 )
 def test_row_40_formats_that_are_not_grey_integers(write_slice, tags):
     error = refused(write_slice("1.dcm", 0, **tags), "pixel_format")

@@ -56,7 +56,9 @@ def test_no_series_of_the_modality(write_slice, tmp_path):
         choose_series(grouped(tmp_path)[0], ("PT", "NM"), "", tmp_path)
 
 
-@pytest.mark.parametrize("localiser", [{"ImageOrientationPatient": CORONAL}, {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, {"Columns": 3, "Rows": 4}])
+@pytest.mark.parametrize(
+    "localiser", [{"ImageOrientationPatient": CORONAL}, {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, {"Columns": 3, "Rows": 4}]
+)
 @pytest.mark.parametrize("name", ["0.dcm", "zz.dcm"])
 def test_row_27_a_localiser_with_the_same_uid_is_split_off(write_slice, tmp_path, localiser, name):
     for z in range(4):
@@ -89,7 +91,18 @@ def test_two_geometries_of_the_same_size_under_one_uid_are_asked_about(write_sli
 def test_directions_that_differ_in_the_last_digit_are_one_series(write_slice, tmp_path):
     # 0.5005 rounds down or up to three digits, depending on its sixth.
     for z, jitter in enumerate((0.500499, 0.500501, 0.500499, 0.500501)):
-        write_slice(f"{z}.dcm", z, ImageOrientationPatient=[f"{(1 - jitter**2) ** 0.5:.8f}", f"{jitter:.8f}", 0, f"{-jitter:.8f}", f"{(1 - jitter**2) ** 0.5:.8f}", 0])
+        write_slice(
+            f"{z}.dcm",
+            z,
+            ImageOrientationPatient=[
+                f"{(1 - jitter**2) ** 0.5:.8f}",
+                f"{jitter:.8f}",
+                0,
+                f"{-jitter:.8f}",
+                f"{(1 - jitter**2) ** 0.5:.8f}",
+                0,
+            ],
+        )
     series, _ = grouped(tmp_path)
     assert [len(s.instances) for s in series] == [4]
 

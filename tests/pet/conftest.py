@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.pet.pet_cases import INJECTION, START
 
+from tests.pet.pet_cases import INJECTION, START
 from tracker.pet.phantom import WRITERS, PetImage, ScanOptions
 
 

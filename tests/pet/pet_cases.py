@@ -20,12 +20,29 @@ from tracker.study.rows import Acquisition, Dose, Label, Subject
 START = datetime(2026, 3, 2, 11, 0)
 INJECTION = datetime(2026, 3, 2, 10, 0)
 # ICRP 107, typed again: the table of the code is not asked.
-HALF_LIFE_S = {"18F": 6586.2, "64Cu": 45720.0, "89Zr": 282276.0, "99mTc": 21654.0, "111In": 242326.08, "68Ga": 4062.6, "11C": 1223.4, "15O": 122.24}
+HALF_LIFE_S = {
+    "18F": 6586.2,
+    "64Cu": 45720.0,
+    "89Zr": 282276.0,
+    "99mTc": 21654.0,
+    "111In": 242326.08,
+    "68Ga": 4062.6,
+    "11C": 1223.4,
+    "15O": 122.24,
+}
 
 
 def context_of(path: Path, nuclide: str = "18F", dose_time: datetime | None = INJECTION, **more: Any) -> Context:
     """What the stages know of one scan; ``more``: amount_bq, weight_g, species, constants, acquired, series, kind, assay_time."""
-    known = {"amount_bq": 8e6, "weight_g": 25.0, "species": "mouse", "constants": {}, "acquired": None, "series": "", "kind": "radionuclide"}
+    known = {
+        "amount_bq": 8e6,
+        "weight_g": 25.0,
+        "species": "mouse",
+        "constants": {},
+        "acquired": None,
+        "series": "",
+        "kind": "radionuclide",
+    }
     given: dict[str, Any] = {**known, "assay_time": None, **more}
     acquisition = Acquisition("m1", "d0", "pet", path, "m1_d0", label="cells", series=given["series"], acquired=given["acquired"])
     doses = () if dose_time is None else (
@@ -68,4 +85,3 @@ def calibrated(path: Path, context: Context) -> Quantity:
 
 def statuses(findings: Iterable[Finding]) -> dict[str, str]:
     return {f.check: f.status for f in findings}
-

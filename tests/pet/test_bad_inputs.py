@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses
 from pydicom.dataset import Dataset
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses
 from tracker.errors import Finding, InputError
 from tracker.image import Quantity
 
@@ -313,7 +313,9 @@ def test_row_15_counts_with_philips_scale_need_consent(folder):
     right(calibrated(path, context_of(path, constants={"accept_philips_counts": True})))
 
 
-@pytest.mark.parametrize(("units", "word"), [("PROPCPS", "PROPCPS"), ("CPS", "CPS"), ("NONE", "NONE"), ("1CM", "1CM"), ("", "missing"), ("PCNT", "PCNT")])
+@pytest.mark.parametrize(
+    ("units", "word"), [("PROPCPS", "PROPCPS"), ("CPS", "CPS"), ("NONE", "NONE"), ("1CM", "1CM"), ("", "missing"), ("PCNT", "PCNT")]
+)
 def test_row_16_units_that_are_no_activity_are_refused(folder, units, word):
     path = folder(tags(Units=units))
     error = refused(path, context_of(path), "units_unsupported")

@@ -11,8 +11,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 from tracker.errors import InputError
 
 F18 = HALF_LIFE_S["18F"]
@@ -90,7 +90,12 @@ def test_a_converted_copy_beside_its_dicom_is_not_preferred(volume, write):
 def test_time_zero_before_the_scan(volume):
     # TimeZero is the injection, an hour before the scan: all times in the sidecar count from there.
     path = edit(
-        volume(), TimeZero="10:00:00", ScanStart=3600.0, InjectionStart=0.0, FrameTimesStart=[3600.0, 3660.0, 4260.0], ImageDecayCorrectionTime=3600.0
+        volume(),
+        TimeZero="10:00:00",
+        ScanStart=3600.0,
+        InjectionStart=0.0,
+        FrameTimesStart=[3600.0, 3660.0, 4260.0],
+        ImageDecayCorrectionTime=3600.0,
     )
     found = right(path)
     assert found.times.origin == START and statuses(found.findings)["injection_time"] == "ok"
@@ -120,7 +125,12 @@ def test_without_a_date_it_is_asked_for(volume):
 def test_midnight_between_time_zero_and_the_scan(volume):
     start = START.replace(hour=0, minute=20) + timedelta(days=1)
     path = edit(
-        volume(), TimeZero="23:50:00", ScanStart=1800.0, InjectionStart=0.0, FrameTimesStart=[1800.0, 1860.0, 2460.0], ImageDecayCorrectionTime=1800.0
+        volume(),
+        TimeZero="23:50:00",
+        ScanStart=1800.0,
+        InjectionStart=0.0,
+        FrameTimesStart=[1800.0, 1860.0, 2460.0],
+        ImageDecayCorrectionTime=1800.0,
     )
     assert right(path, acquired=start, dose_time=start - timedelta(minutes=30)).times.origin == start
 

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, grid_of, image_of, statuses, uneven
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, grid_of, image_of, statuses, uneven
 from tracker.pet.phantom import PetImage
 from tracker.pet.read import read
 

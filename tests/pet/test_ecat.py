@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from nibabel.ecat import EcatHeader, subhdr_dtype
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, statuses
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, statuses
 from tracker.errors import InputError
 
 F18 = HALF_LIFE_S["18F"]
@@ -22,13 +22,16 @@ CALIBRATION, SCALES = 2.5, (0.5, 0.25, 3.0)
 DECAY_CORRECTED, MEASURED_ATTENUATION, ONLINE = 512, 2, 1024
 
 
-def write_ecat(path: Path, *, order: tuple[int, ...] = (0, 1, 2), processing: tuple[int, ...] = (0, 0, 0), frames: Any = FRAMES, **main: Any) -> Path:
+def write_ecat(
+    path: Path, *, order: tuple[int, ...] = (0, 1, 2), processing: tuple[int, ...] = (0, 0, 0), frames: Any = FRAMES, **main: Any
+) -> Path:
     """An ECAT 7 volume file laid out by hand: main header, matrix list, and per frame a subheader and big-endian int16 planes."""
     header = EcatHeader(endianness=">")
     known = {
-        "magic_number": b"MATRIX72v", "file_type": 7, "num_frames": len(frames), "num_planes": SHAPE[0], "num_gates": 1, "patient_orientation": 3,
+        "magic_number": b"MATRIX72v", "file_type": 7, "num_frames": len(frames), "num_planes": SHAPE[0], "num_gates": 1,
+        "patient_orientation": 3,
         "ecat_calibration_factor": CALIBRATION, "data_units": b"Bq/cc", "isotope_name": b"F-18", "isotope_halflife": F18, "dosage": 8e6,
-        "branching_fraction": 0.9673, "scan_start_time": int(START.replace(tzinfo=timezone.utc).timestamp()),
+        "branching_fraction": 0.9673, "scan_start_time": int(START.replace(tzinfo=UTC).timestamp()),
     }  # fmt: skip
     for field, value in (known | main).items():
         header[field] = value
@@ -98,9 +101,11 @@ def test_the_clock_without_a_zone_needs_the_sheet(tmp_path):
     assert "`acquired`" in refused(write_ecat(tmp_path / "scan.v"), "acquisition_time_missing", acquired=None).do
 
 
-@pytest.mark.parametrize(("shift", "fits"), [(timedelta(hours=1), True), (timedelta(hours=-5, minutes=-30), True), (timedelta(minutes=7), False)])
+@pytest.mark.parametrize(
+    ("shift", "fits"), [(timedelta(hours=1), True), (timedelta(hours=-5, minutes=-30), True), (timedelta(minutes=7), False)]
+)
 def test_the_sheet_may_differ_by_a_time_zone_only(tmp_path, shift, fits):
-    path = write_ecat(tmp_path / "scan.v", scan_start_time=int((START - shift).replace(tzinfo=timezone.utc).timestamp()))
+    path = write_ecat(tmp_path / "scan.v", scan_start_time=int((START - shift).replace(tzinfo=UTC).timestamp()))
     if fits:
         assert calibrated(path, context_of(path, acquired=START)).times.origin == START
     else:

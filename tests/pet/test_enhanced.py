@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 from pydicom.dataset import Dataset
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses, uneven
 from tracker.errors import InputError
 from tracker.pet.read import read
 
@@ -67,7 +67,11 @@ def test_a_dynamic_scan_is_right_in_every_frame(write, real_world, correction, s
 
 def test_the_real_world_map_counts_before_the_rescale_slope(write):
     # Disagreeing on purpose.
-    path = write("enhanced", image_of(flat(), [(0, 600)], F18), edit=each(lambda g: setattr(g.PixelValueTransformationSequence[0], "RescaleSlope", "77")))
+    path = write(
+        "enhanced",
+        image_of(flat(), [(0, 600)], F18),
+        edit=each(lambda g: setattr(g.PixelValueTransformationSequence[0], "RescaleSlope", "77")),
+    )
     np.testing.assert_allclose(np.asarray(calibrated(path, context_of(path)).values)[0], flat() * 2 ** (-300 / F18), rtol=EXACT)
 
 
@@ -119,7 +123,9 @@ def test_offsets_from_utc(write):
     np.testing.assert_allclose(np.asarray(found.values[0]), flat() * 2 ** (-30 / F18), rtol=EXACT)
 
 
-@pytest.mark.parametrize("tag", ["AttenuationCorrected", "ScatterCorrected", "RandomsCorrected", "DeadTimeCorrected", "DetectorNormalizationCorrection"])
+@pytest.mark.parametrize(
+    "tag", ["AttenuationCorrected", "ScatterCorrected", "RandomsCorrected", "DeadTimeCorrected", "DetectorNormalizationCorrection"]
+)
 def test_row_20_a_correction_that_was_not_done_is_told(write, tag):
     path = write("enhanced", image_of(flat(), [(0, 600)], F18), edit=lambda ds: setattr(ds, tag, "NO"))
     (one,) = [f for f in calibrated(path, context_of(path)).findings if f.check == "corrections_missing"]
@@ -169,7 +175,10 @@ def other_size(ds: Dataset) -> None:
         (each(intercept), "rescale_intercept"),
         (each(lambda g: setattr(g.RealWorldValueMappingSequence[0], "RealWorldValueIntercept", 3.0)), "rescale_intercept"),
         (each(lambda g: delattr(g.RealWorldValueMappingSequence[0], "RealWorldValueSlope")), "real_world_map"),
-        (each(lambda g: setattr(g.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence[0], "CodeValue", "kBq/ml")), "real_world_map"),
+        (
+            each(lambda g: setattr(g.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence[0], "CodeValue", "kBq/ml")),
+            "real_world_map",
+        ),
         (each(drop("PixelValueTransformationSequence", "RealWorldValueMappingSequence")), "rescale_slope"),
         (mixed_units, "mixed_series"),
         (turned_frame, "mixed_orientations"),

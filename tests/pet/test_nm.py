@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.pet.pet_cases import HALF_LIFE_S, START, calibrated, context_of, flat, image_of, statuses
 from pydicom.dataset import Dataset
 
+from tests.pet.pet_cases import HALF_LIFE_S, START, calibrated, context_of, flat, image_of, statuses
 from tracker.errors import InputError
 
 IN111, TC99M = HALF_LIFE_S["111In"], HALF_LIFE_S["99mTc"]

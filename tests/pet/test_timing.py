@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pet.pet_cases import HALF_LIFE_S
 from scipy.integrate import quad
 
+from tests.pet.pet_cases import HALF_LIFE_S
 from tracker.errors import InputError
 from tracker.image import FrameTimes
 from tracker.pet.header import PetHeader
@@ -37,7 +37,13 @@ def mean_activity(half_life_s: float, start_s: float, length_s: float) -> float:
     return quad(lambda t: 2 ** (-t / half_life_s), start_s, start_s + length_s, epsabs=0, epsrel=1e-13)[0] / length_s
 
 
-FRAMES = [("18F", 3600.0, 1.20136974), ("15O", 120.0, 1.37851211), ("11C", 600.0, 1.17958404), ("64Cu", 1800.0, 1.01370669), ("89Zr", 1200.0, 1.00147406)]
+FRAMES = [
+    ("18F", 3600.0, 1.20136974),
+    ("15O", 120.0, 1.37851211),
+    ("11C", 600.0, 1.17958404),
+    ("64Cu", 1800.0, 1.01370669),
+    ("89Zr", 1200.0, 1.00147406),
+]
 
 
 @pytest.mark.parametrize(("nuclide", "length_s", "golden"), FRAMES)
@@ -95,7 +101,9 @@ def test_whatever_the_scanner_did_is_undone_exactly(half_life, scanner, start, l
 @given(st.floats(1, 1e5), st.integers(1, 20))
 def test_a_doubled_half_life_over_doubled_times_changes_nothing(half_life, k):
     one, two = header("START", 10 * k, 60 * k), header("START", 20 * k, 120 * k)
-    factors = [middle_factor(h, times_of(h), Reference(np.zeros((1, 1)), ""), (f, f))[0, 0] for h, f in ((one, half_life), (two, 2 * half_life))]
+    factors = [
+        middle_factor(h, times_of(h), Reference(np.zeros((1, 1)), ""), (f, f))[0, 0] for h, f in ((one, half_life), (two, 2 * half_life))
+    ]
     assert factors[0] == pytest.approx(factors[1], rel=1e-12)
 
 
@@ -172,7 +180,12 @@ def test_row_19_nothing_to_compute_from_is_refused():
     with pytest.raises(InputError) as raised:
         reference(header("START", 0, 300, **LATER), ORIGIN, 6586.2, None)
     error = raised.value
-    assert error.code == "reference_time_unknown" and "16:00" in error.found and "11:00" in error.found and "FrameReferenceTime" in error.expected
+    assert (
+        error.code == "reference_time_unknown"
+        and "16:00" in error.found
+        and "11:00" in error.found
+        and "FrameReferenceTime" in error.expected
+    )
 
 
 def test_a_series_that_began_half_a_day_before_is_a_wrong_date():
@@ -195,7 +208,9 @@ def test_moments_that_nobody_states_are_refused(correction, more, code):
         reference(header(correction, 0, 300, **more), ORIGIN, 6586.2, None)
 
 
-@pytest.mark.parametrize(("correction", "lengths"), [("NONE", [[np.nan]]), ("NONE", [[0.0]]), ("START", [[300.0], [np.nan]]), ("START", [[300.0, 0.0]])])
+@pytest.mark.parametrize(
+    ("correction", "lengths"), [("NONE", [[np.nan]]), ("NONE", [[0.0]]), ("START", [[300.0], [np.nan]]), ("START", [[300.0, 0.0]])]
+)
 def test_row_22_a_frame_length_that_is_needed_and_missing_is_refused(correction, lengths):
     with pytest.raises(InputError) as raised:
         durations_s(header(correction, np.zeros_like(lengths), lengths))

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses
 from pydicom.dataset import Dataset
 
+from tests.pet.pet_cases import HALF_LIFE_S, INJECTION, START, calibrated, context_of, flat, image_of, statuses
 from tracker.errors import InputError
 
 F18, DOSE, KG, CM = HALF_LIFE_S["18F"], 368.08e6, 70.0, 175.0
@@ -41,7 +41,9 @@ def person(write) -> Callable[..., Any]:
         image = image_of(flat(), options.pop("frames", [(0, FRAME_S)]), HALF_LIFE_S[str(given["nuclide"])])
         given.pop("frames", None)
         path = write("classic", image, **given)
-        return calibrated(path, context_of(path, str(given["nuclide"]), species="human", weight_g=70000.0, amount_bq=DOSE, constants=constants or {}))
+        return calibrated(
+            path, context_of(path, str(given["nuclide"]), species="human", weight_g=70000.0, amount_bq=DOSE, constants=constants or {})
+        )
 
     return run
 
@@ -93,7 +95,9 @@ def test_suvs_decay_corrected_to_the_administration(person):
 
 def test_suvs_are_turned_back_with_the_scanners_weight_and_dose_and_not_the_sheets(write):
     # The scanner divided by 82 kg; the sheet knows better, but the values do not.
-    path = write("classic", image_of(flat(), [(0, FRAME_S)], F18), dose_bq=DOSE, weight_kg=82.0, edit=rescaled(82000 / DOSE_AT_START, "GML"))
+    path = write(
+        "classic", image_of(flat(), [(0, FRAME_S)], F18), dose_bq=DOSE, weight_kg=82.0, edit=rescaled(82000 / DOSE_AT_START, "GML")
+    )
     found = calibrated(path, context_of(path, species="human", weight_g=70000.0, amount_bq=DOSE * 1.2))
     right(found)
     assert statuses(found.findings)["body_weight"] == "warn" and statuses(found.findings)["dose"] == "warn"
@@ -152,7 +156,7 @@ def test_philips_factors_that_differ_between_slices_are_refused(person):
     def edit(ds: Dataset) -> None:
         philips(3.25 if ds.InstanceNumber < 3 else 3.5, None, 1.0)(ds)
 
-    with pytest.raises(InputError, match="mixed_series.*Philips"):
+    with pytest.raises(InputError, match=r"mixed_series.*Philips"):
         person(edit, CONSENT)
 
 

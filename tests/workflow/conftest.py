@@ -67,7 +67,18 @@ def run_workflow(tmp_path: Path) -> Callable[..., Ran]:
     def run(config: Path, study: str, *more: str) -> Ran:
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(config), "--cores", "2", *more]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(REPOSITORY / "Snakefile"),
+            "--configfile",
+            str(config),
+            "--cores",
+            "2",
+            *more,
+        ]
         environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, check=False, env=environment)
         return Ran(done.returncode, done.stdout + done.stderr, work / "results" / study)

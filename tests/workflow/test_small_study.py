@@ -33,10 +33,18 @@ class Place:
 
     def snakemake(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Runs snakemake on the study; output and errors in one text."""
-        command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--configfile", str(self.config), "--cores", "2"]
+        snakefile = str(REPOSITORY / "Snakefile")
+        command = [sys.executable, "-m", "snakemake", "-s", snakefile, "--configfile", str(self.config), "--cores", "2"]
         settings = os.environ | {"XDG_CACHE_HOME": str(self.work / "cache")}
         return subprocess.run(
-            [*command, *more], cwd=self.work, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600, env=settings
+            [*command, *more],
+            cwd=self.work,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=600,
+            env=settings,
         )
 
 
@@ -53,12 +61,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def test_curves_hold_the_contract_and_the_truth(place: Place) -> None:
     rows = read_rows(place.results / "curves" / "biodistribution.csv")
-    wanted = {"signal", "concentration", "concentration_max", "label_amount", "injected_percent", "injected_percent_per_g", "suv", "suv_max",
-              "cells_equivalent"}  # fmt: skip
+    wanted = {"signal", "concentration", "concentration_max", "label_amount", "injected_percent", "injected_percent_per_g", "suv"}
+    wanted |= {"suv_max", "cells_equivalent"}
     assert {r.quantity for r in rows} == wanted
     assert len(rows) == 2 * 2 * 13 * len(wanted)
-    with (place.results / "work" / "phantom" / "truth.csv").open(newline="") as file:
-        truth = {(t["subject"], t["session"], t["organ"]): float(t["injected_percent"]) for t in csv.DictReader(file)}
+    truth = {}
+    for animal in ("m01", "m03"):
+        with (place.results / "work" / "pet" / animal / "truth.csv").open(newline="") as file:
+            truth |= {(t["subject"], t["session"], t["organ"]): float(t["injected_percent"]) for t in csv.DictReader(file)}
     for row in rows:
         if row.quantity == "injected_percent":
             assert row.value == pytest.approx(truth[row.subject, row.session, row.organ], rel=0.02)
@@ -68,8 +78,9 @@ def test_curves_hold_the_contract_and_the_truth(place: Place) -> None:
 
 
 def test_every_file_of_the_contract_is_there(place: Place) -> None:
-    for name in ("curves/biodistribution.json", "curves/datapackage.json", "curves/groups.csv", "pk/nca.csv", "pk/nonmem.csv", "pk/monolix.csv",
-                 "pk/id_map.csv", "report/index.html", "qc/checks.csv", "provenance/ro-crate-metadata.json"):  # fmt: skip
+    curves = ("curves/biodistribution.json", "curves/datapackage.json", "curves/groups.csv")
+    pk = ("pk/nca.csv", "pk/nonmem.csv", "pk/monolix.csv", "pk/id_map.csv")
+    for name in (*curves, *pk, "report/index.html", "qc/checks.csv", "provenance/ro-crate-metadata.json"):
         assert (place.results / name).stat().st_size > 0, name
     assert len(list((place.results / "qc").glob("*.png"))) == 4
 

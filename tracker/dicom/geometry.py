@@ -41,7 +41,7 @@ def slice_normal(orientation: Sequence[float]) -> np.ndarray:
 
 
 def affine_from(position: Sequence[float], orientation: Sequence[float], spacing: Sequence[float], step: np.ndarray) -> np.ndarray:
-    """4 × 4 from voxel (x, y, z) to RAS [mm]: DICOM's first-slice position and directions, ``spacing`` (row, column) [mm], ``step`` LPS [mm].
+    """4 × 4 from voxel (x, y, z) to RAS [mm]: first slice's position and directions, ``spacing`` (row, column) [mm], ``step`` LPS [mm].
 
     Source: DICOM PS3.3 C.7.6.2.1.1, with the first two axes negated (LPS to RAS).
     """
@@ -154,7 +154,13 @@ def _step(slices: Slices, ordered: np.ndarray, normal: np.ndarray, where: object
     thickness_mm = slices.thickness_mm
     if len(ordered) == 1:
         if thickness_mm is None or thickness_mm <= 0:
-            raise InputError("geometry_missing", "a single slice without SliceThickness has no volume", found=thickness_mm, expected="mm > 0", where=where)
+            raise InputError(
+                "geometry_missing",
+                "a single slice without SliceThickness has no volume",
+                found=thickness_mm,
+                expected="mm > 0",
+                where=where,
+            )
         return normal * thickness_mm, ()
     step = uniform_step(ordered, normal, where)
     spacing_mm = float(np.linalg.norm(step))
@@ -169,7 +175,9 @@ def _geometry_tag(instance: Instance, keyword: str, count: int) -> tuple[float, 
     numbers = tuple(float(v) for v in (value if hasattr(value, "__len__") else (value,)))
     if len(numbers) != count:
         words = f"{len(numbers)} values" if numbers else "no value"
-        raise InputError("geometry_missing", f"{keyword} is missing", found=words, expected=f"{count} numbers", where=instance.path, do="export again")
+        raise InputError(
+            "geometry_missing", f"{keyword} is missing", found=words, expected=f"{count} numbers", where=instance.path, do="export again"
+        )
     return numbers
 
 
@@ -177,7 +185,9 @@ def pixel_spacing_mm(values: Sequence[float], where: object) -> tuple[float, flo
     """PixelSpacing (row, column) [mm]; raises `InputError` where it is not two positive numbers."""
     numbers = tuple(float(v) for v in values)
     if len(numbers) != 2 or not min(numbers) > 0:
-        raise InputError("geometry_missing", "PixelSpacing is not two positive numbers", found=list(numbers), expected="mm > 0", where=where)
+        raise InputError(
+            "geometry_missing", "PixelSpacing is not two positive numbers", found=list(numbers), expected="mm > 0", where=where
+        )
     return numbers[0], numbers[1]
 
 

@@ -129,9 +129,13 @@ class Instance:
             value = _value(self.header, _number(keyword))
         except (ValueError, TypeError, ArithmeticError, BytesLengthException) as error:
             raise InputError(
-                "bad_header_value", f"{keyword} cannot be read", found=str(error)[:200], expected="a value that DICOM allows", where=self.path,
+                "bad_header_value",
+                f"{keyword} cannot be read",
+                found=str(error)[:200],
+                expected="a value that DICOM allows",
+                where=self.path,
                 do="correct the tag, or export again",
-            ) from error  # fmt: skip
+            ) from error
         return default if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
@@ -159,7 +163,17 @@ def read_instances(paths: Iterable[Path], tags: Iterable[Any] = COMMON_TAGS) -> 
     from pydicom.tag import Tag
 
     # What pydicom raises for files that are cut or damaged.
-    unparsable = (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, KeyError, AttributeError, NotImplementedError, struct.error)
+    unparsable = (
+        InvalidDicomError,
+        BytesLengthException,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        NotImplementedError,
+        struct.error,
+    )
 
     numbers = [Tag(t if isinstance(t, int) else _number(t)) for t in tags]
     instances, dropped = [], []

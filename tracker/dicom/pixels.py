@@ -39,10 +39,15 @@ def check_pixels(instance: Instance) -> None:
     Headers only, so that a bad file is refused before memory is asked for.
     """
     dtype = _dtype(instance)
-    need = int(instance.get("Rows", 0)) * int(instance.get("Columns", 0)) * int(instance.get("NumberOfFrames", 1)) * dtype.itemsize
+    rows, columns = int(instance.get("Rows", 0)), int(instance.get("Columns", 0))
+    need = rows * columns * int(instance.get("NumberOfFrames", 1)) * dtype.itemsize
     if not 0 < need <= _MOST_BYTES:
         raise InputError(
-            "pixel_size", "the declared matrix is empty or absurdly large", found=f"{need} bytes", expected=f"1 to {_MOST_BYTES}", where=instance.path
+            "pixel_size",
+            "the declared matrix is empty or absurdly large",
+            found=f"{need} bytes",
+            expected=f"1 to {_MOST_BYTES}",
+            where=instance.path,
         )
     if instance.pixel_offset is None:
         return
@@ -52,7 +57,7 @@ def check_pixels(instance: Instance) -> None:
             "truncated_pixels" if have < need else "pixel_size",
             "the pixel data do not fit the declared matrix",
             found=f"{have} bytes of pixels",
-            expected=f"{need} bytes ({instance.get('NumberOfFrames', 1)} × {instance.get('Rows')} × {instance.get('Columns')} × {dtype.itemsize})",
+            expected=f"{need} bytes ({instance.get('NumberOfFrames', 1)} × {rows} × {columns} × {dtype.itemsize})",
             where=instance.path,
             do="copy or export the file again",
         )

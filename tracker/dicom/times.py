@@ -78,7 +78,9 @@ def parse_datetime(text: object) -> datetime | None:
         raise _refuse("date and time", text, "YYYYMMDDHHMMSS.FFFFFF&ZZXX")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     try:
-        return datetime(int(year), int(month), int(day), int(hour), int(minute or 0), _second(second), _micro(fraction), parse_offset(offset))
+        return datetime(
+            int(year), int(month), int(day), int(hour), int(minute or 0), _second(second), _micro(fraction), parse_offset(offset)
+        )
     except ValueError as error:
         raise _refuse("date and time", text, "YYYYMMDDHHMMSS.FFFFFF&ZZXX") from error
 

@@ -30,8 +30,14 @@ def sidecar(path: Path) -> Path:
 def _load(path: Path) -> dict[str, Any]:
     beside = sidecar(path)
     if not beside.is_file():
-        raise InputError("sidecar_missing", "a NIfTI PET scan needs its BIDS sidecar", found="no file", expected=beside.name, where=path.parent,
-                         do="write units and times into it (BIDS-PET), or use the DICOM series")  # fmt: skip
+        raise InputError(
+            "sidecar_missing",
+            "a NIfTI PET scan needs its BIDS sidecar",
+            found="no file",
+            expected=beside.name,
+            where=path.parent,
+            do="write units and times into it (BIDS-PET), or use the DICOM series",
+        )
     try:
         record = json.loads(beside.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -44,7 +50,9 @@ def _load(path: Path) -> dict[str, Any]:
 def _need(record: dict[str, Any], key: str, where: Path) -> Any:
     value = record.get(key)
     if value is None or value == "" or value == []:
-        raise InputError("sidecar_key_missing", f"{key} is missing in the sidecar", found="no value", expected="a value (BIDS-PET)", where=where)
+        raise InputError(
+            "sidecar_key_missing", f"{key} is missing in the sidecar", found="no value", expected="a value (BIDS-PET)", where=where
+        )
     return value
 
 
@@ -67,15 +75,27 @@ def _zero(record: dict[str, Any], acquired: datetime | None, start_s: float, whe
     """TimeZero with its date: the sheet's ``acquired`` is the scan's start, and its time of day must be TimeZero + start."""
     clock = parse_time(_need(record, "TimeZero", where))
     if acquired is None:
-        raise InputError("acquisition_time_missing", "TimeZero is a time of day without a date", found=clock, expected="the date too", where=where,
-                         do="write date and time of the scan's start into the sheet's `acquired` column")  # fmt: skip
+        raise InputError(
+            "acquisition_time_missing",
+            "TimeZero is a time of day without a date",
+            found=clock,
+            expected="the date too",
+            where=where,
+            do="write date and time of the scan's start into the sheet's `acquired` column",
+        )
     zero = acquired - timedelta(seconds=start_s)
     of_day = timedelta(hours=zero.hour, minutes=zero.minute, seconds=zero.second, microseconds=zero.microsecond)
     stated = timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second) if clock else of_day
     apart_s = abs((of_day - stated).total_seconds())
     if min(apart_s, 86400 - apart_s) > 60:
-        raise InputError("acquired_disagrees", "the sheet's `acquired` and the sidecar's TimeZero disagree", found=f"{acquired} and TimeZero {clock}",
-                         expected="the same time of day within a minute", where=where, do="correct whichever is wrong")  # fmt: skip
+        raise InputError(
+            "acquired_disagrees",
+            "the sheet's `acquired` and the sidecar's TimeZero disagree",
+            found=f"{acquired} and TimeZero {clock}",
+            expected="the same time of day within a minute",
+            where=where,
+            do="correct whichever is wrong",
+        )
     return zero
 
 
@@ -83,7 +103,9 @@ def _tracer(record: dict[str, Any], zero: datetime, where: Path) -> head.Tracer:
     unit = str(record.get("InjectedRadioactivityUnits", "")).lower()
     dose = _optional(record, "InjectedRadioactivity", where)
     if dose is not None and unit not in _DOSE_BQ:
-        raise InputError("dose_unit_unclear", "InjectedRadioactivityUnits is not known", found=repr(unit), expected=", ".join(_DOSE_BQ), where=where)
+        raise InputError(
+            "dose_unit_unclear", "InjectedRadioactivityUnits is not known", found=repr(unit), expected=", ".join(_DOSE_BQ), where=where
+        )
     injected = _optional(record, "InjectionStart", where)
     return head.Tracer(
         nuclide=(str(record.get("TracerRadionuclide", "")),),
@@ -99,7 +121,13 @@ def _tracer(record: dict[str, Any], zero: datetime, where: Path) -> head.Tracer:
 def _decay(record: dict[str, Any], zero: datetime, where: Path) -> tuple[str, datetime | None]:
     corrected = _need(record, "ImageDecayCorrected", where)
     if not isinstance(corrected, bool):
-        raise InputError("decay_correction_unknown", "ImageDecayCorrected must be true or false", found=repr(corrected), expected="a boolean", where=where)
+        raise InputError(
+            "decay_correction_unknown",
+            "ImageDecayCorrected must be true or false",
+            found=repr(corrected),
+            expected="a boolean",
+            where=where,
+        )
     if not corrected:
         return "NONE", None
     moment = head.number(_need(record, "ImageDecayCorrectionTime", where), "ImageDecayCorrectionTime", where)
@@ -126,8 +154,14 @@ def read_bids(path: Path, acquired: datetime | None) -> Scan:
     scale = 1000.0 if units == "KBQML" else 1.0
     scan_s = float(_numbers(record.get("ScanStart", starts_s[0]), "ScanStart", beside)[0])
     if abs(scan_s - starts_s[0]) > 60:
-        raise InputError("frame_times", "ScanStart and the first of FrameTimesStart disagree", found=f"{scan_s:g} and {starts_s[0]:g} s",
-                         expected="both in seconds from TimeZero, within a minute", where=beside, do="correct whichever is wrong")  # fmt: skip
+        raise InputError(
+            "frame_times",
+            "ScanStart and the first of FrameTimesStart disagree",
+            found=f"{scan_s:g} and {starts_s[0]:g} s",
+            expected="both in seconds from TimeZero, within a minute",
+            where=beside,
+            do="correct whichever is wrong",
+        )
     zero = _zero(record, acquired, scan_s, beside)
     correction, moment = _decay(record, zero, beside)
     across = np.ones((1, grid.shape[0]))

@@ -62,7 +62,12 @@ def calibrate(scan: Scan, context: Context) -> Quantity:
     times = _shifted(scan.times, float(context.constants.get("clock_offset_s", 0.0)))
     crosscheck.check_delay(context, known, times.origin)
     dose = None if scale.findings else _header_dose(header, sheet_bq)
-    checks: tuple[Finding | None, ...] = (half_life, branch, check_decay_factor(header, scan.times.origin, ref, scanner_half_life_s), crosscheck.check_weight(header, context))
+    checks: tuple[Finding | None, ...] = (
+        half_life,
+        branch,
+        check_decay_factor(header, scan.times.origin, ref, scanner_half_life_s),
+        crosscheck.check_weight(header, context),
+    )
     checks += (crosscheck.check_dose(dose, context), _gap_finding(times))
     noted = scan.findings + ref.findings + scale.findings + injection + crosscheck.check_corrections(header)
     sd_percent = context.constants.get("calibration_sd_percent")

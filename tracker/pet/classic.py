@@ -38,7 +38,9 @@ def _starts(instances: Sequence[Instance], acquired: datetime | None, where: obj
                 # A post-processed series of the same day, or an acquisition after midnight: a day lies between them.
                 start = None
             if start is not None and not findings:
-                findings.append(Finding("acquisition_date", "warn", "AcquisitionDate is missing: the series' date is used with AcquisitionTime"))
+                findings.append(
+                    Finding("acquisition_date", "warn", "AcquisitionDate is missing: the series' date is used with AcquisitionTime")
+                )
         starts.append(start)
     if any(s is None for s in starts):
         if acquired is None or any(s is not None for s in starts):
@@ -90,7 +92,9 @@ def _rescale(instances: Sequence[Instance], where: object) -> np.ndarray:
     slopes = _per_slice(instances, "RescaleSlope")
     if np.isnan(slopes).any() or (slopes <= 0).any():
         bad = int(np.flatnonzero(np.isnan(slopes) | (slopes <= 0))[0])
-        raise InputError("rescale_slope", "RescaleSlope is missing or not positive", found=slopes[bad], expected="> 0", where=instances[bad].path)
+        raise InputError(
+            "rescale_slope", "RescaleSlope is missing or not positive", found=slopes[bad], expected="> 0", where=instances[bad].path
+        )
     return slopes
 
 
@@ -145,11 +149,17 @@ def frame_times(origin: datetime, start_s: np.ndarray, duration_s: np.ndarray, w
     if len(first) > 1:
         if (np.diff(first) <= 0).any():
             raise InputError(
-                "duplicate_position", "two slices lie at the same place and time", found=f"{len(first)} slices at one position", expected="one a frame",
-                where=where, do="two reconstructions share a series: export them apart",
-            )  # fmt: skip
+                "duplicate_position",
+                "two slices lie at the same place and time",
+                found=f"{len(first)} slices at one position",
+                expected="one a frame",
+                where=where,
+                do="two reconstructions share a series: export them apart",
+            )
         if (length_s <= 0).any():
-            raise InputError("frame_duration_missing", "a dynamic series without ActualFrameDuration", found="0 or none", expected="ms", where=where)
+            raise InputError(
+                "frame_duration_missing", "a dynamic series without ActualFrameDuration", found="0 or none", expected="ms", where=where
+            )
         overlap = first[1:] - last[:-1]
         if (overlap < -1e-3 * (last - first)[:-1] - 0.5).any():
             raise InputError(
@@ -189,5 +199,3 @@ def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarr
 def _series_start(first: Instance) -> datetime | None:
     start = parse_date_time(first.get("SeriesDate") or first.get("StudyDate"), first.get("SeriesTime"))
     return None if start is None else head.zoned(start, first)
-
-

@@ -15,7 +15,13 @@ from tracker.study.rows import Dose
 
 # A nuclide's half-life is known to 0.5 %; beyond 5 % the scanner was told another nuclide.
 _OTHER_NUCLIDE = 0.05
-_CORRECTIONS = {"attenuation": ("ATTN",), "scatter": ("SCAT",), "normalisation": ("NORM",), "dead time": ("DTIM",), "randoms": ("RAN", "RANSNG")}
+_CORRECTIONS = {
+    "attenuation": ("ATTN",),
+    "scatter": ("SCAT",),
+    "normalisation": ("NORM",),
+    "dead time": ("DTIM",),
+    "randoms": ("RAN", "RANSNG"),
+}
 _DAY_S = 86400.0
 # Nuclides from 64Cu's half-life on are scanned on later days, where a time of day says nothing (IBSI SUV manual, arXiv 2410.13348).
 _LONG_LIVED_S = 41400.0
@@ -29,31 +35,38 @@ def scanner_half_life(header: PetHeader, nuclide: Nuclide, context: Context) -> 
     """
     stated = header.tracer.half_life_s if header.tracer else None
     named = _named_nuclide(header)
-    if named is not None and named != nuclide and not context.constants.get("accept_other_nuclide"):
+    other = named is not None and named.name != nuclide.name
+    if other:
+        _refuse_other_nuclide(named.name if named else "", nuclide, context)
+    if stated is None and other:
         raise InputError(
-            "nuclide_mismatch",
-            "the header names another nuclide than the label's",
-            found=named.name,
-            expected=f"{nuclide.name} (label {context.label.label})",
-            do="correct the `labels` sheet; if the scan was really taken under the other nuclide's protocol, set pet.accept_other_nuclide: true",
+            "half_life_missing",
+            "decay was corrected for another nuclide with a half-life that is not stated",
+            found=f"{named.name if named else ''} without a half-life",
+            expected="RadionuclideHalfLife",
+            do="restore (0018,1075)",
         )
-    if stated is None and named not in (None, nuclide):
-        raise InputError("half_life_missing", f"decay was corrected for {named.name if named else ''} with a half-life that is not stated", found="no half-life",
-                         expected="RadionuclideHalfLife", do="restore (0018,1075)")  # fmt: skip
     if stated is None:
-        return nuclide.half_life_s, Finding("half_life", "warn", f"no half-life in the header: {nuclide.name}'s {nuclide.half_life_s:g} s is used")
+        words = f"no half-life in the header: {nuclide.name}'s {nuclide.half_life_s:g} s is used"
+        return nuclide.half_life_s, Finding("half_life", "warn", words)
     apart = abs(stated / nuclide.half_life_s - 1)
-    words = f"header {stated:g} s, {nuclide.name} {nuclide.half_life_s:g} s ({nuclide.source})"
-    if apart > _OTHER_NUCLIDE and not context.constants.get("accept_other_nuclide"):
-        raise InputError(
-            "nuclide_mismatch",
-            "the header's half-life is another nuclide's than the label's",
-            found=f"{stated:g} s ({'/'.join(header.tracer.nuclide) if header.tracer else ''})",
-            expected=f"{nuclide.half_life_s:g} s ({nuclide.name}, label {context.label.label})",
-            do="correct the `labels` sheet; if the scan was really taken under the other nuclide's protocol, set pet.accept_other_nuclide: true",
-        )
+    if apart > _OTHER_NUCLIDE:
+        _refuse_other_nuclide(f"a half-life of {stated:g} s", nuclide, context)
     limit = float(context.constants.get("half_life_tolerance_percent", 0.5)) / 100
+    words = f"header {stated:g} s, {nuclide.name} {nuclide.half_life_s:g} s ({nuclide.source})"
     return stated, Finding("half_life", "ok" if apart <= limit else "warn", words)
+
+
+def _refuse_other_nuclide(found: str, nuclide: Nuclide, context: Context) -> None:
+    if context.constants.get("accept_other_nuclide"):
+        return
+    raise InputError(
+        "nuclide_mismatch",
+        "the header's nuclide is another than the label's",
+        found=found,
+        expected=f"{nuclide.half_life_s:g} s ({nuclide.name}, label {context.label.label})",
+        do="correct the `labels` sheet; if the scan was really taken under that nuclide's protocol, set pet.accept_other_nuclide: true",
+    )
 
 
 def _named_nuclide(header: PetHeader) -> Nuclide | None:
@@ -102,7 +115,7 @@ def _candidates(header: PetHeader, scan_start: datetime) -> list[datetime]:
         return [c for c in (dated, undated) if c is not None]
     apart_s = abs(seconds_between(dated, undated)) % _DAY_S
     same_clock = min(apart_s, _DAY_S - apart_s) <= 1.0
-    if same_clock and seconds_between(scan_start, dated) >= 0 or abs(seconds_between(dated, undated)) <= 1.0:
+    if (same_clock and seconds_between(scan_start, dated) >= 0) or abs(seconds_between(dated, undated)) <= 1.0:
         return [dated]
     return [dated, undated]
 
@@ -159,7 +172,11 @@ def _at_dose_time_bq(dose: Dose, context: Context) -> float:
 def check_corrections(header: PetHeader) -> tuple[Finding, ...]:
     """CorrectedImage: decay must agree with DecayCorrection (else `InputError`), the physical corrections should all be listed."""
     if header.corrected is None:
-        return (Finding("corrections_missing", "warn", "CorrectedImage is missing: whether the scan is attenuation and scatter corrected is unknown"),)
+        return (
+            Finding(
+                "corrections_missing", "warn", "CorrectedImage is missing: whether the scan is attenuation and scatter corrected is unknown"
+            ),
+        )
     listed, decayed = "DECY" in header.corrected, header.decay_correction != "NONE"
     if listed != decayed:
         raise InputError(

@@ -58,7 +58,9 @@ def real_world(sequence: Any, where: object) -> tuple[str, float]:
             expected="a slope in Bq/ml or g/ml{SUVbw}", where=where,
         )  # fmt: skip
     if intercept:
-        raise InputError("rescale_intercept", "a real-world value map of activity must pass through 0", found=intercept, expected=0, where=where)
+        raise InputError(
+            "rescale_intercept", "a real-world value map of activity must pass through 0", found=intercept, expected=0, where=where
+        )
     return units, float(slope)
 
 
@@ -69,9 +71,13 @@ def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
         return real_world(mappings, instance.path)
     transform = _macro(frame, shared, "PixelValueTransformationSequence")
     if transform is None:
-        raise InputError("rescale_slope", "a frame has no scale", found="no PixelValueTransformation", expected="one per frame", where=instance.path)
+        raise InputError(
+            "rescale_slope", "a frame has no scale", found="no PixelValueTransformation", expected="one per frame", where=instance.path
+        )
     if float(transform.get("RescaleIntercept", 0) or 0) != 0:
-        raise InputError("rescale_intercept", "RescaleIntercept must be 0 in PET", found=transform.RescaleIntercept, expected=0, where=instance.path)
+        raise InputError(
+            "rescale_intercept", "RescaleIntercept must be 0 in PET", found=transform.RescaleIntercept, expected=0, where=instance.path
+        )
     units = str(instance.get("Units", "")).strip().upper() or str(transform.get("RescaleType", "")).strip().upper()
     return {"BQ/ML": "BQML"}.get(units, units), float(transform.get("RescaleSlope", 0) or 0)
 
@@ -81,7 +87,9 @@ def _moment(text: Any, instance: Instance) -> datetime | None:
     return None if found is None else head.zoned(found, instance)
 
 
-def _frame_content(frames: Sequence[Any], shared: Any, instance: Instance) -> tuple[list[datetime | None], list[datetime | None], np.ndarray]:
+def _frame_content(
+    frames: Sequence[Any], shared: Any, instance: Instance
+) -> tuple[list[datetime | None], list[datetime | None], np.ndarray]:
     """Per frame: acquisition start, reference time, and duration [s] (NaN where absent)."""
     starts, references, durations = [], [], []
     for frame in frames:
@@ -95,7 +103,7 @@ def _frame_content(frames: Sequence[Any], shared: Any, instance: Instance) -> tu
 
 
 def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarray], instance: Instance) -> list[datetime]:
-    starts, references, durations = found
+    starts, references, _ = found
     if all(s is not None for s in starts):
         return [s for s in starts if s is not None]
     stated = head.acquisition_start(instance)
@@ -104,9 +112,12 @@ def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarra
     if stated is not None and len(distinct) <= 1:
         return [stated] * len(starts)
     raise InputError(
-        "acquisition_time_missing", "frames have no start", found="no FrameAcquisitionDateTime", expected="one in each frame's FrameContentSequence",
+        "acquisition_time_missing",
+        "frames have no start",
+        found="no FrameAcquisitionDateTime",
+        expected="one in each frame's FrameContentSequence",
         where=instance.path,
-    )  # fmt: skip
+    )
 
 
 def _slices(frames: Sequence[Any], shared: Any, instance: Instance) -> Slices:
@@ -114,8 +125,13 @@ def _slices(frames: Sequence[Any], shared: Any, instance: Instance) -> Slices:
     for frame in frames:
         found: list[Any] = [(_macro(frame, shared, group) or {}).get(tag) for group, tag in _PLACE.items()]
         if not all(found) or [len(v) for v in found] != [3, 6, 2]:
-            raise InputError("geometry_missing", "a frame has no place", found="no plane position, orientation or pixel spacing", expected="all three",
-                             where=instance.path)  # fmt: skip
+            raise InputError(
+                "geometry_missing",
+                "a frame has no place",
+                found="no plane position, orientation or pixel spacing",
+                expected="all three",
+                where=instance.path,
+            )
         place, orient, spacing = ([float(v) for v in values] for values in found)
         thickness = _macro(frame, shared, "PixelMeasuresSequence").get("SliceThickness")
         places.append(place)
@@ -142,8 +158,13 @@ def read_enhanced(instance: Instance, where: Path) -> Scan:
                          expected=instance.get("NumberOfFrames"), where=where)  # fmt: skip
     scales = [_scale(f, shared, instance) for f in frames]
     if len({units for units, _ in scales}) != 1 or not all(slope > 0 for _, slope in scales):
-        raise InputError("mixed_series", "frames differ in unit, or have no positive slope", found=sorted({u for u, _ in scales}), expected="one unit",
-                         where=where)  # fmt: skip
+        raise InputError(
+            "mixed_series",
+            "frames differ in unit, or have no positive slope",
+            found=sorted({u for u, _ in scales}),
+            expected="one unit",
+            where=where,
+        )
     content = _frame_content(frames, shared, instance)
     starts = _starts(content, instance)
     origin = min(starts)
@@ -167,18 +188,34 @@ def _header(instance: Instance, units: str, start_s: np.ndarray, duration_s: np.
     corrected = str(instance.get("DecayCorrected", "")).strip().upper()
     moment = _moment(instance.get("DecayCorrectionDateTime"), instance)
     if corrected not in ("YES", "NO") or (corrected == "YES" and moment is None):
-        raise InputError("decay_correction_unknown", "the header does not say whether and to when decay was corrected",
-                         found=f"DecayCorrected {corrected or 'missing'}, DecayCorrectionDateTime {moment}", expected="YES with its time, or NO",
-                         where=instance.path)  # fmt: skip
+        raise InputError(
+            "decay_correction_unknown",
+            "the header does not say whether and to when decay was corrected",
+            found=f"DecayCorrected {corrected or 'missing'}, DecayCorrectionDateTime {moment}",
+            expected="YES with its time, or NO",
+            where=instance.path,
+        )
     weight_kg, height_m, sex = head.patient(instance)
     nothing = np.full(start_s.shape, np.nan)
     return head.PetHeader(
-        source="enhanced", manufacturer=str(instance.get("Manufacturer", "")), units=units, suv_type=str(instance.get("SUVType", "")).upper(),
-        decay_correction="TIME" if corrected == "YES" else "NONE", decay_reference=moment if corrected == "YES" else None, series_start=None,
-        slice_start_s=start_s, slice_duration_s=duration_s, frame_reference_s=nothing, decay_factor=nothing,
-        corrected=_corrections(instance, corrected), tracer=head.tracer(instance, "Bq"), weight_kg=weight_kg, height_m=height_m, sex=sex,
+        source="enhanced",
+        manufacturer=str(instance.get("Manufacturer", "")),
+        units=units,
+        suv_type=str(instance.get("SUVType", "")).upper(),
+        decay_correction="TIME" if corrected == "YES" else "NONE",
+        decay_reference=moment if corrected == "YES" else None,
+        series_start=None,
+        slice_start_s=start_s,
+        slice_duration_s=duration_s,
+        frame_reference_s=nothing,
+        decay_factor=nothing,
+        corrected=_corrections(instance, corrected),
+        tracer=head.tracer(instance, "Bq"),
+        weight_kg=weight_kg,
+        height_m=height_m,
+        sex=sex,
         timezone=str(instance.get("TimezoneOffsetFromUTC", "")),
-    )  # fmt: skip
+    )
 
 
 def _corrections(instance: Instance, decay: str) -> tuple[str, ...] | None:
@@ -189,4 +226,3 @@ def _corrections(instance: Instance, decay: str) -> tuple[str, ...] | None:
     if not stated:
         return None
     return tuple(w for w, value in stated.items() if value == "YES") + (("DECY",) if decay == "YES" else ())
-

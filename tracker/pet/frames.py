@@ -10,9 +10,9 @@ import numpy as np
 
 def lazy_frames(load: Callable[[int], np.ndarray], frames: int, shape: Sequence[int]) -> Any:
     """A dask array (t, z, y, x), float32, whose frame t is ``load(t)`` at the moment it is computed."""
-    import dask
     import dask.array as da
+    from dask.delayed import delayed as later
 
     # Not «pure»: a pure task is named by a digest of all it holds, here every header of the series.
-    delayed = dask.delayed(load, pure=False, traverse=False)
+    delayed = later(load, pure=False, traverse=False)
     return da.stack([da.from_delayed(delayed(t), tuple(shape), np.float32) for t in range(frames)])

@@ -161,7 +161,9 @@ def tracer(instance: Instance, dose_unit: str) -> Tracer | None:
     if items is None:
         return None
     if len(items) > 1:
-        raise InputError("several_tracers", "the header lists several radiopharmaceuticals", found=len(items), expected="one", where=instance.path)
+        raise InputError(
+            "several_tracers", "the header lists several radiopharmaceuticals", found=len(items), expected="one", where=instance.path
+        )
     item = items[0]
     codes = item.get("RadionuclideCodeSequence") or []
     words = [str(code.get(k, "")).strip() for code in codes for k in ("CodeMeaning", "CodeValue")]

@@ -34,22 +34,45 @@ def _order(instance: Instance) -> np.ndarray:
     """Frame numbers as (t, z) from the vectors; raises `InputError` for several energy windows or an incomplete stack."""
     frames = int(instance.get("NumberOfFrames", 1))
     if str(list(instance.get("ImageType", ()))[2:3]).find("RECON") < 0:
-        raise InputError("not_reconstructed", "an NM image must be a reconstruction", found=list(instance.get("ImageType", ())), expected="RECON TOMO",
-                         where=instance.path, do="reconstruct the projections first")  # fmt: skip
+        raise InputError(
+            "not_reconstructed",
+            "an NM image must be a reconstruction",
+            found=list(instance.get("ImageType", ())),
+            expected="RECON TOMO",
+            where=instance.path,
+            do="reconstruct the projections first",
+        )
     if len(set(_vector(instance, "EnergyWindowVector", frames).tolist())) > 1:
-        raise InputError("several_energy_windows", "the file holds several energy windows", found=f"{instance.get('NumberOfEnergyWindows')} windows",
-                         expected="one, or their sum", where=instance.path, do="sum the windows in the reconstruction and say so in its protocol")  # fmt: skip
+        raise InputError(
+            "several_energy_windows",
+            "the file holds several energy windows",
+            found=f"{instance.get('NumberOfEnergyWindows')} windows",
+            expected="one, or their sum",
+            where=instance.path,
+            do="sum the windows in the reconstruction and say so in its protocol",
+        )
     slices = _vector(instance, "SliceVector", frames) if instance.get("SliceVector") is not None else np.arange(1, frames + 1)
     times = _vector(instance, "TimeSliceVector", frames)
     if not len(slices) == len(times) == frames:
-        raise InputError("missing_slice", "the vectors and the frames differ in number", found=f"{len(slices)} in SliceVector, {len(times)} in TimeSliceVector",
-                         expected=f"{frames}, as NumberOfFrames", where=instance.path, do="export the file again")  # fmt: skip
+        raise InputError(
+            "missing_slice",
+            "the vectors and the frames differ in number",
+            found=f"{len(slices)} in SliceVector, {len(times)} in TimeSliceVector",
+            expected=f"{frames}, as NumberOfFrames",
+            where=instance.path,
+            do="export the file again",
+        )
     rows = [np.flatnonzero(times == t) for t in sorted(set(times.tolist()))]
     ordered = [row[np.argsort(slices[row])] for row in rows]
     wanted = list(range(1, len(ordered[0]) + 1))
     if any(slices[row].tolist() != wanted for row in ordered):
-        raise InputError("missing_slice", "slices are missing or repeated in the SliceVector", found=slices.tolist()[:8], expected="1, 2, 3 …",
-                         where=instance.path)  # fmt: skip
+        raise InputError(
+            "missing_slice",
+            "slices are missing or repeated in the SliceVector",
+            found=slices.tolist()[:8],
+            expected="1, 2, 3 …",
+            where=instance.path,
+        )
     return np.array(ordered)
 
 
@@ -58,19 +81,28 @@ def _grid(instance: Instance, depth: int) -> tuple[Grid, tuple[Finding, ...]]:
     position, orientation = detector.get("ImagePositionPatient"), detector.get("ImageOrientationPatient")
     spacing, step = instance.get("PixelSpacing"), head.number(instance.get("SpacingBetweenSlices"), "SpacingBetweenSlices", instance.path)
     if not position or not orientation or not spacing or not step:
-        raise InputError("geometry_missing", "the place of the volume is not stated", found="no position, orientation, spacing or slice distance",
-                         expected="DetectorInformationSequence with both, PixelSpacing, SpacingBetweenSlices", where=instance.path)  # fmt: skip
+        raise InputError(
+            "geometry_missing",
+            "the place of the volume is not stated",
+            found="no position, orientation, spacing or slice distance",
+            expected="DetectorInformationSequence with both, PixelSpacing, SpacingBetweenSlices",
+            where=instance.path,
+        )
     normal = slice_normal([float(v) for v in orientation])
     affine = affine_from(position, orientation, [float(v) for v in spacing], normal * step)
     shape = (depth, int(instance.get("Rows")), int(instance.get("Columns")))
-    noted = Finding("slice_direction", "warn", f"NM states no slice positions: slices are {step:g} mm apart along the normal; check head and feet")
+    noted = Finding(
+        "slice_direction", "warn", f"NM states no slice positions: slices are {step:g} mm apart along the normal; check head and feet"
+    )
     return Grid(shape, affine, str(instance.get("FrameOfReferenceUID", ""))), (noted,)
 
 
 def _acquisition_s(instance: Instance) -> float | None:
     """Time per head that the counts were gathered in [s]: frame duration × frames × rotations."""
     rotation = (instance.get("RotationInformationSequence") or [{}])[0]
-    frame_ms = head.positive(rotation.get("ActualFrameDuration") or instance.get("ActualFrameDuration"), "ActualFrameDuration", instance.path)
+    frame_ms = head.positive(
+        rotation.get("ActualFrameDuration") or instance.get("ActualFrameDuration"), "ActualFrameDuration", instance.path
+    )
     frames = head.positive(rotation.get("NumberOfFramesInRotation"), "NumberOfFramesInRotation", instance.path)
     rotations = head.positive(instance.get("NumberOfRotations"), "NumberOfRotations", instance.path) or 1.0
     return None if frame_ms is None or frames is None else frame_ms / 1000.0 * frames * rotations
@@ -82,7 +114,9 @@ def _scale(instance: Instance, grid: Grid, constants: Any) -> tuple[str, float]:
         return real_world(mapping, instance.path)
     slope = head.number(instance.get("RescaleSlope"), "RescaleSlope", instance.path)
     if head.number(instance.get("RescaleIntercept"), "RescaleIntercept", instance.path):
-        raise InputError("rescale_intercept", "RescaleIntercept must be 0", found=instance.get("RescaleIntercept"), expected=0, where=instance.path)
+        raise InputError(
+            "rescale_intercept", "RescaleIntercept must be 0", found=instance.get("RescaleIntercept"), expected=0, where=instance.path
+        )
     units = str(instance.get("Units", "")).strip().upper()
     if units == "BQML" and slope:
         return units, slope

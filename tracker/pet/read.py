@@ -48,8 +48,14 @@ def read(path: Path, series: str, context: Context) -> Scan:
 def _one_volume(volumes: list[Path], named: str, where: Path) -> Path:
     fitting = [v for v in volumes if v.name == named] if named else volumes
     if len(fitting) != 1:
-        raise InputError("series_ambiguous", "not exactly one volume could be meant", found=", ".join(v.name for v in volumes), expected="one", where=where,
-                         do="write the file's name into the sheet's `series` column, or its path into `path`")  # fmt: skip
+        raise InputError(
+            "series_ambiguous",
+            "not exactly one volume could be meant",
+            found=", ".join(v.name for v in volumes),
+            expected="one",
+            where=where,
+            do="write the file's name into the sheet's `series` column, or its path into `path`",
+        )
     return fitting[0]
 
 
@@ -75,13 +81,23 @@ def _by_class(chosen: Series, context: Context, path: Path) -> Scan:
     if sop_class == _CLASSIC:
         return read_classic(chosen.instances, context.acquisition.acquired, path)
     if len(chosen.instances) > 1 and sop_class in (_ENHANCED, _NM):
-        raise InputError("several_files", "a multi-frame scan must be one file", found=f"{len(chosen.instances)} files in series {chosen.uid}",
-                         expected="one", where=path, do="name the series, or join the concatenation's parts")  # fmt: skip
+        raise InputError(
+            "several_files",
+            "a multi-frame scan must be one file",
+            found=f"{len(chosen.instances)} files in series {chosen.uid}",
+            expected="one",
+            where=path,
+            do="name the series, or join the concatenation's parts",
+        )
     if sop_class == _ENHANCED:
         return read_enhanced(chosen.first, path)
     if sop_class == _NM:
         return read_nm(chosen.first, context.acquisition.acquired, context.constants, path)
-    words = "legacy converted enhanced PET keeps no units or times where they can be trusted" if sop_class == _LEGACY else "not an image class of PET or NM"
+    words = (
+        "legacy converted enhanced PET keeps no units or times where they can be trusted"
+        if sop_class == _LEGACY
+        else "not an image class of PET or NM"
+    )
     raise InputError("sop_class_unsupported", words, found=sop_class, expected="PET, Enhanced PET or NM Image Storage", where=path,
                      do="export the original objects")  # fmt: skip
 
@@ -92,7 +108,13 @@ def _file_findings(groups: tuple[Series, ...], chosen: Series, dropped: tuple[Dr
     noted = []
     split = [g for g in others if g.uid == chosen.uid]
     if split:
-        noted.append(Finding("series_split", "warn", f"{sum(len(g.instances) for g in split)} file(s) share the series UID but not its geometry: left out"))
+        noted.append(
+            Finding(
+                "series_split",
+                "warn",
+                f"{sum(len(g.instances) for g in split)} file(s) share the series UID but not its geometry: left out",
+            )
+        )
     if len(others) > len(split):
         noted.append(Finding("other_series", "ok", f"{len(others) - len(split)} other series in the folder: left out"))
     for reason in sorted({d.reason for d in dropped}):

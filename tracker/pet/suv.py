@@ -34,7 +34,12 @@ def _ideal(weight_kg: float, height_cm: float, male: bool) -> float:
     return 48.0 + 1.06 * (height_cm - 152) if male else 45.5 + 0.91 * (height_cm - 152)
 
 
-_MASSES: dict[str, Callable[[float, float, bool], float]] = {"LBMJANMA": _janmahasatian, "LBMJAMES128": _james, "LBM": _morgan, "IBW": _ideal}
+_MASSES: dict[str, Callable[[float, float, bool], float]] = {
+    "LBMJANMA": _janmahasatian,
+    "LBMJAMES128": _james,
+    "LBM": _morgan,
+    "IBW": _ideal,
+}
 
 
 def normaliser(suv_type: str, weight_kg: float | None, height_m: float | None, sex: str, species: str = SPECIES) -> float:
@@ -51,11 +56,15 @@ def normaliser(suv_type: str, weight_kg: float | None, height_m: float | None, s
     """
     kind = _KINDS.get(suv_type.upper())
     if kind is None:
-        raise InputError("suv_type_unknown", "SUVType is not one of DICOM's", found=repr(suv_type), expected=", ".join(k for k in _KINDS if k))
+        raise InputError(
+            "suv_type_unknown", "SUVType is not one of DICOM's", found=repr(suv_type), expected=", ".join(k for k in _KINDS if k)
+        )
     needed = {"PatientWeight": weight_kg} | ({} if kind == "BW" else {"PatientSize": height_m})
     missing = [name for name, value in needed.items() if not value]
     if missing or weight_kg is None:
-        raise InputError("suv_needs_" + "_".join(missing).lower(), f"SUV by {kind} needs {', '.join(missing)}", found="missing or 0", expected="> 0")
+        raise InputError(
+            "suv_needs_" + "_".join(missing).lower(), f"SUV by {kind} needs {', '.join(missing)}", found="missing or 0", expected="> 0"
+        )
     if kind == "BW":
         return weight_kg * 1000.0
     if height_m is None or species.lower() != SPECIES:
@@ -69,5 +78,7 @@ def normaliser(suv_type: str, weight_kg: float | None, height_m: float | None, s
     masses = [formula(weight_kg, height_cm, male) for male in (True, False) if sex == "O" or male == (sex == "M")]
     mass_kg = sum(masses) / len(masses)
     if mass_kg <= 0:
-        raise InputError("suv_formula_range", f"{kind} gives no positive mass", found=f"{weight_kg} kg, {height_cm} cm", expected="an adult's size")
+        raise InputError(
+            "suv_formula_range", f"{kind} gives no positive mass", found=f"{weight_kg} kg, {height_cm} cm", expected="an adult's size"
+        )
     return mass_kg * 1000.0

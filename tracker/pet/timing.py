@@ -66,7 +66,7 @@ def _post_processed(header: PetHeader, origin: datetime, length_s: np.ndarray, h
     if np.isnan(reference_s).any() or not (length_s > 0).all():
         raise InputError(
             "reference_time_unknown",
-            "DecayCorrection is START, but SeriesTime is later than the acquisition (a post-processed series) and nothing tells the true start",
+            "DecayCorrection is START, but SeriesTime is later than the acquisition (post-processed) and nothing tells the true start",
             found=f"SeriesTime {header.series_start}, first acquisition {origin}, FrameReferenceTime or ActualFrameDuration missing",
             expected="(0054,1300) FrameReferenceTime and (0018,1242) ActualFrameDuration, or the maker's private start time",
             do="use the scanner's original series",
@@ -88,7 +88,10 @@ def _post_processed(header: PetHeader, origin: datetime, length_s: np.ndarray, h
 def _start(header: PetHeader, origin: datetime, length_s: np.ndarray, half_life_s: float) -> Reference:
     if header.series_start is None:
         raise InputError(
-            "series_time_missing", "DecayCorrection is START but the series has no date and time", found="no SeriesDate/SeriesTime", expected="both"
+            "series_time_missing",
+            "DecayCorrection is START but the series has no date and time",
+            found="no SeriesDate/SeriesTime",
+            expected="both",
         )
     series_s = seconds_between(header.series_start, origin)
     if series_s > 0:
@@ -120,14 +123,19 @@ def reference(header: PetHeader, origin: datetime, half_life_s: float, administe
         moment = administered if header.decay_correction == "ADMIN" else header.decay_reference
         if moment is None:
             raise InputError(
-                "reference_time_unknown", "values are decay-corrected to a moment that the header does not give",
-                found=f"DecayCorrection {header.decay_correction} without its time", expected="RadiopharmaceuticalStartDateTime or DecayCorrectionDateTime",
-            )  # fmt: skip
+                "reference_time_unknown",
+                "values are decay-corrected to a moment that the header does not give",
+                found=f"DecayCorrection {header.decay_correction} without its time",
+                expected="RadiopharmaceuticalStartDateTime or DecayCorrectionDateTime",
+            )
         how = "administration" if header.decay_correction == "ADMIN" else "stated moment"
         found = Reference(np.full(length_s.shape, seconds_between(moment, origin)), how)
     else:
         raise InputError(
-            "decay_correction_unknown", "DecayCorrection is not one of DICOM's", found=repr(header.decay_correction), expected="START, ADMIN or NONE"
+            "decay_correction_unknown",
+            "DecayCorrection is not one of DICOM's",
+            found=repr(header.decay_correction),
+            expected="START, ADMIN or NONE",
         )
     return Reference(found.seconds, found.how, findings + found.findings)
 
@@ -167,7 +175,7 @@ def _anchors_s(header: PetHeader, origin: datetime, ref: Reference) -> dict[str,
 
 
 def check_decay_factor(header: PetHeader, origin: datetime, ref: Reference, half_life_s: float) -> Finding | None:
-    """Compares DecayFactor (0054,1321) with the times: exact, to the frame's middle, or to its start; None where there is nothing to compare.
+    """Compares DecayFactor (0054,1321) with the times: exact, to the frame's middle, or to its start; None where nothing can be compared.
 
     Makers differ in which of the three they write, and some write 1; all are accepted. A factor that fits none by 5 % or
     more contradicts the times: `InputError`.
@@ -179,7 +187,11 @@ def check_decay_factor(header: PetHeader, origin: datetime, ref: Reference, half
     apart: dict[str, float] = {}
     for anchor, since_s in _anchors_s(header, origin, ref).items():
         start = 1 / decay_factor(header.slice_start_s - since_s, half_life_s)
-        rules = {"mean": start * frame_mean_factor(length_s, half_life_s), "middle": start / decay_factor(length_s / 2, half_life_s), "start": start}
+        rules = {
+            "mean": start * frame_mean_factor(length_s, half_life_s),
+            "middle": start / decay_factor(length_s / 2, half_life_s),
+            "start": start,
+        }
         apart |= {f"frame's {rule} from {anchor}": float(np.max(np.abs(stated / value - 1))) for rule, value in rules.items()}
     best = min(apart, key=lambda name: apart[name])
     if apart[best] > _CONTRADICTION:

@@ -56,7 +56,9 @@ def header_dose_bq(header: PetHeader, sheet_doses_bq: tuple[float, ...]) -> tupl
     if stated >= _LEAST_DOSE_BQ or any(0.5 * dose < stated < 2 * dose for dose in sheet_doses_bq):
         return stated, ()
     if any(0.5 * dose < stated * 1e6 < 2 * dose for dose in sheet_doses_bq):
-        return stated * 1e6, (Finding("header_dose_unit", "warn", f"RadionuclideTotalDose {stated:g} is in MBq, as the sheet's dose shows, not Bq"),)
+        return stated * 1e6, (
+            Finding("header_dose_unit", "warn", f"RadionuclideTotalDose {stated:g} is in MBq, as the sheet's dose shows, not Bq"),
+        )
     raise InputError(
         "dose_unit_unclear",
         "RadionuclideTotalDose is too small for a dose in Bq",

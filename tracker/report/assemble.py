@@ -32,7 +32,7 @@ class ResultFiles:
     nca: Path
     pictures: tuple[Path, ...]
     manifests: tuple[Path, ...]
-    truth: Path | None = None
+    truth: tuple[Path, ...] = ()
 
 
 def _table(path: Path) -> Table:
@@ -51,7 +51,7 @@ def _pictures(files: ResultFiles) -> tuple[tuple[str, Path], ...]:
 
 
 def _truth(files: ResultFiles, study: Study) -> Table:
-    if files.truth is None:
+    if not files.truth:
         return ()
     found = compare(read_rows(files.curves), files.truth)
     write_comparison(files.root / "qc" / "truth.csv", found)

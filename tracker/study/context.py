@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tracker.errors import InputError
 from tracker.modality import modality
 from tracker.study.model import Context, Study
@@ -38,3 +40,16 @@ def contexts(study: Study) -> tuple[Context, ...]:
     """The contexts of all measured scans in the order of the sheet; anatomical scans have none, and animals without a dose neither."""
     dosed = {dose.subject for dose in study.doses}
     return tuple(context_for(study, a) for a in study.acquisitions if a.role != "anatomy" and a.subject in dosed)
+
+
+def study_of(study: Study, subject: str) -> Study:
+    """The same study with one subject's rows alone: what a job for that subject may know of it."""
+    return replace(
+        study,
+        subjects=tuple(row for row in study.subjects if row.subject == subject),
+        doses=tuple(row for row in study.doses if row.subject == subject),
+        acquisitions=tuple(row for row in study.acquisitions if row.subject == subject),
+        measurements=(),
+        rois=(),
+        beds=(),
+    )

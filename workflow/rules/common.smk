@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from tracker.errors import StudyErrors
 from tracker.modality import modalities, modality
 from tracker.provenance import code_digest, fingerprint
-from tracker.study import contexts, load_study
+from tracker.study import contexts, load_study, study_of
 from tracker.transfer import encode
 
 
@@ -56,6 +56,11 @@ def own(wildcards):
 def told(wildcards):
     """What a job is told of its scans, as text: an edited cell changes it and reruns that animal alone."""
     return encode(own(wildcards))
+
+
+def told_study(wildcards):
+    """The study of one subject alone, as text."""
+    return encode(study_of(STUDY, wildcards.subject))
 
 
 def raw(wildcards):

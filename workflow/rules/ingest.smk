@@ -1,13 +1,13 @@
 if STUDY.config.phantom:
 
     rule phantom:
-        """A digital study only: write its raw files as the scanner would, from a known truth."""
+        """A digital study only: write a subject's raw files as the scanner would, from a known truth."""
         output:
-            truth=RESULTS + "/work/phantom/truth.csv",
+            truth=WORK + "/truth.csv",
         log:
-            RESULTS + "/logs/phantom.log",
+            RESULTS + "/logs/phantom/{modality}_{subject}.log",
         params:
-            study=encode(STUDY),
+            study=told_study,
             code=code_digest(),
         script:
             "../scripts/phantom.py"
@@ -16,7 +16,7 @@ if STUDY.config.phantom:
 rule ingest:
     """List a subject's raw files with their SHA-256."""
     input:
-        RESULTS + "/work/phantom/truth.csv" if STUDY.config.phantom else [],
+        WORK + "/truth.csv" if STUDY.config.phantom else [],
     output:
         manifest=WORK + "/manifest.json",
         qc=WORK + "/qc_ingest.csv",

@@ -6,7 +6,7 @@ rule report:
         nca=RESULTS + "/pk/nca.csv",
         pictures=of_all("pictures"),
         manifests=of_all("manifest.json"),
-        truth=RESULTS + "/work/phantom/truth.csv" if STUDY.config.phantom else [],
+        truth=of_all("truth.csv") if STUDY.config.phantom else [],
     output:
         page=RESULTS + "/report/index.html",
         crate=RESULTS + "/provenance/ro-crate-metadata.json",

@@ -17,7 +17,7 @@ files = ResultFiles(
     nca=Path(snakemake.input.nca),
     pictures=tuple(map(Path, snakemake.input.pictures)),
     manifests=tuple(map(Path, snakemake.input.manifests)),
-    truth=Path(str(snakemake.input.truth)) if snakemake.input.truth else None,
+    truth=tuple(map(Path, snakemake.input.truth)),
 )
 assemble(study, files, page)
 write_crate(study, files, [curves, Path(snakemake.input.nca), page], Path(snakemake.output.crate))

@@ -13,7 +13,16 @@ from tracker.pet.phantom.classic import write_classic
 from tracker.pet.phantom.enhanced import write_enhanced
 from tracker.pet.phantom.nm import write_nm
 from tracker.pet.phantom.options import ScanOptions
-from tracker.pet.phantom.study import WRITERS, StudyPhantom, TruthRow, net_dose_bq, study_phantom, write_scan_raw, write_study_raw
+from tracker.pet.phantom.study import (
+    WRITERS,
+    StudyPhantom,
+    TruthRow,
+    net_dose_bq,
+    study_phantom,
+    write_animal_raw,
+    write_scan_raw,
+    write_study_raw,
+)
 from tracker.pet.phantom.truth import Degradation, PetImage, PetTruth, Slot, concentration_at_dose, map_fractions, scan
 
 __all__ = [
@@ -31,6 +40,7 @@ __all__ = [
     "scan",
     "study_phantom",
     "write_acquisition",
+    "write_animal_raw",
     "write_classic",
     "write_enhanced",
     "write_nifti_bids",

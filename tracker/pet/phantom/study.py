@@ -10,7 +10,7 @@ import csv
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -240,10 +240,10 @@ def _options(acquisition: Acquisition, animal: _Animal, phantom: StudyPhantom) -
     )
 
 
-def _format(study: Study, acquisition: Acquisition, phantom: StudyPhantom) -> str:
+def _format(acquisition: Acquisition, phantom: StudyPhantom) -> str:
     if acquisition.modality == "spect":
         return "nm"
-    sessions = sorted({a.session for a in study.acquisitions}, key=lambda s: phantom.session_hours[s])
+    sessions = sorted(phantom.session_hours, key=lambda s: phantom.session_hours[s])
     return phantom.formats[sessions.index(acquisition.session) % len(phantom.formats)]
 
 
@@ -266,7 +266,7 @@ def write_scan_raw(study: Study, acquisition: Acquisition) -> list[TruthRow]:
     scan_start_s = phantom.session_hours[acquisition.session] * 3600.0
     image = scan(truth, [[Slot(scan_start_s, phantom.frame_duration_s)]], scan_start_s, _degradation(phantom, acquisition))
     make_room(acquisition.path, acquisition.organs)
-    WRITERS[_format(study, acquisition, phantom)](acquisition.path, image, _options(acquisition, animal, phantom))
+    WRITERS[_format(acquisition, phantom)](acquisition.path, image, _options(acquisition, animal, phantom))
     if acquisition.organs is not None:
         write_organs(acquisition.organs, organs)
     return rows
@@ -278,17 +278,26 @@ def _degradation(phantom: StudyPhantom, acquisition: Acquisition) -> Degradation
     return Degradation(phantom.psf_fwhm_mm, phantom.noise_percent, phantom.noise_fwhm_mm, float(np.exp(off)), seed)
 
 
-def write_study_raw(study: Study) -> Path:
-    """Writes the raw files and organ maps of all PET and SPECT rows, and ``phantom_truth.csv`` beside the config; its path.
-
-    The same seed gives the same bytes.
-    """
-    rows = [row for a in study.acquisitions if a.modality in MODALITIES for row in write_scan_raw(study, a)]
-    path = study.root / "phantom_truth.csv"
+def _write_truth(path: Path, rows: Sequence[TruthRow]) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow([f.name for f in fields(TruthRow)])
         out.writerows([f"{v:.9g}" if isinstance(v, float) else v for v in astuple(row)] for row in rows)
     os.replace(part, path)
+
+
+def write_animal_raw(study: Study, modality: str, subject: str, truth: Path) -> None:
+    """Writes the raw files and organ maps of one animal's scans in one modality, and what is really there to ``truth`` (CSV)."""
+    own = [a for a in study.acquisitions if (a.modality, a.subject) == (modality, subject)]
+    _write_truth(truth, [row for a in own for row in write_scan_raw(study, a)])
+
+
+def write_study_raw(study: Study) -> Path:
+    """Writes the raw files and organ maps of all PET and SPECT rows, and ``phantom_truth.csv`` beside the config; its path.
+
+    The same seed gives the same bytes.
+    """
+    path = study.root / "phantom_truth.csv"
+    _write_truth(path, [row for a in study.acquisitions if a.modality in MODALITIES for row in write_scan_raw(study, a)])
     return path
