@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tracker.dicom.files import Dropped
 from tracker.errors import InputError
@@ -61,6 +61,11 @@ COMMON_TAGS: tuple[str, ...] = (
 _PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 # Compressed pixels come in fragments, and the element does not state its length.
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_DEFER_BYTES = 1024
+_IMPLICIT = "1.2.840.10008.1.2"
+# Deflated and big endian: rare enough to leave to pydicom.
+_UNUSUAL = (".1.99", ".2.2")
+_META_START, _LONGEST_META = 144, 64 * 1024
 
 
 # Converting an element is most of the cost of a header, and slices of a series repeat almost all of theirs: each distinct
@@ -95,12 +100,13 @@ def _value(header: Dataset, tag: int) -> Any:
     content = getattr(raw, "value", None)
     if not isinstance(content, bytes):
         return None if raw is None else _whole(header[tag])
-    key = (tag, getattr(raw, "VR", None), bool(getattr(raw, "is_little_endian", True)), content)
-    if key not in _converted:
+    key = (tag, raw.VR, getattr(raw, "is_little_endian", True), content)
+    try:
+        return _converted[key]
+    except KeyError:
         if len(_converted) > _MOST_KEPT:
             _converted.clear()
-        _converted[key] = _whole(header[tag])
-    return _converted[key]
+        return _converted.setdefault(key, _whole(header[tag]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +145,48 @@ class Instance:
         return default if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
+def _transfer_syntax(file: BinaryIO) -> str:
+    """The transfer syntax of a file whose group 2 is as the standard wants it, left at the first byte after it; else empty.
+
+    Source: DICOM PS3.10 section 7.1: 128 bytes, DICM, then (0002,0000) with the length of the group, explicit little endian.
+    """
+    head = file.read(_META_START)
+    if head[128:132] != b"DICM" or head[132:140] != b"\x02\x00\x00\x00UL\x04\x00":
+        return ""
+    meta = file.read(int.from_bytes(head[140:144], "little"))
+    at = meta.find(b"\x02\x00\x10\x00UI")
+    if at < 0 or file.tell() > _LONGEST_META:
+        return ""
+    length = int.from_bytes(meta[at + 6 : at + 8], "little")
+    return meta[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
+
+
+def _quick(path: Path, tags: list[Any]) -> tuple[Dataset, str] | None:
+    """The tags of an ordinary file; None where anything is unusual, for pydicom's own reader to judge.
+
+    Half of what `dcmread` costs is group 2, of which only the transfer syntax matters here.
+    """
+    from pydicom.filereader import read_dataset
+
+    with path.open("rb") as file:
+        syntax = _transfer_syntax(file)
+        if not syntax.startswith("1.2.840.10008.1.2") or syntax.endswith(_UNUSUAL):
+            return None
+        header = read_dataset(file, syntax == _IMPLICIT, True, defer_size=_DEFER_BYTES, specific_tags=tags)
+    # A large value that was left in the file can only be fetched later by a dataset that knows its file.
+    deferred = any(e.value is None and getattr(e, "length", 0) and int(e.tag) not in _PIXEL_TAGS for e in header.values())
+    return None if deferred or not header else (header, syntax)
+
+
 def _read(path: Path, tags: list[Any]) -> Instance:
     from pydicom import dcmread
 
     # Large values are left in the file: what stays is their offset, so that pixels are later read with one seek.
-    header = dcmread(path, defer_size=1024, specific_tags=tags)
-    syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+    quick = _quick(path, tags)
+    if quick is None:
+        whole = dcmread(path, defer_size=_DEFER_BYTES, specific_tags=tags)
+        quick = whole, str(whole.file_meta.get("TransferSyntaxUID", ""))
+    header, syntax = quick
     offset = length = None
     for tag in _PIXEL_TAGS:
         element = header.get_item(tag, keep_deferred=True)
