@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.dicom.times import parse_date_time, parse_datetime, parse_offset, parse_time, seconds_between
+from tracker.clock import seconds_between
+from tracker.dicom.times import parse_date_time, parse_datetime, parse_offset, parse_time
 from tracker.errors import InputError
 
 

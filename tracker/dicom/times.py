@@ -94,14 +94,3 @@ def parse_offset(text: object) -> timezone | None:
         raise _refuse("offset from UTC", text, "+HHMM or -HHMM, at most 14 hours")
     minutes = int(raw[1:3]) * 60 + int(raw[3:5])
     return timezone(timedelta(minutes=minutes if raw[0] == "+" else -minutes))
-
-
-def seconds_between(later: datetime, earlier: datetime) -> float:
-    """Seconds from ``earlier`` to ``later``; wall clocks are compared where either has no offset.
-
-    >>> seconds_between(datetime(2025, 1, 2, 0, 30), datetime(2025, 1, 1, 23, 30))
-    3600.0
-    """
-    if (later.tzinfo is None) != (earlier.tzinfo is None):
-        later, earlier = later.replace(tzinfo=None), earlier.replace(tzinfo=None)
-    return (later - earlier).total_seconds()

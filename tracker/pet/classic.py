@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from tracker.clock import seconds_between
 from tracker.dicom import Instance, Stack, stack
 from tracker.dicom.pixels import check_pixels, load_frame
-from tracker.dicom.times import parse_date_time, seconds_between
+from tracker.dicom.times import parse_date_time
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes, Scan
 from tracker.pet import header as head

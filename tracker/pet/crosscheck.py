@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tracker.clock import seconds_between
 from tracker.decay import decay_factor
-from tracker.dicom.times import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.nuclides import Nuclide
 from tracker.nuclides import nuclide as find_nuclide

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tracker.clock import seconds_between
 from tracker.dicom import Instance
 from tracker.dicom.geometry import Slices, arrange, pixel_spacing_mm
 from tracker.dicom.pixels import check_pixels, load_frame
-from tracker.dicom.times import parse_datetime, seconds_between
+from tracker.dicom.times import parse_datetime
 from tracker.errors import InputError
 from tracker.image import Grid, Scan
 from tracker.pet import header as head

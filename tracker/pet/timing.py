@@ -13,8 +13,8 @@ from datetime import datetime
 
 import numpy as np
 
+from tracker.clock import seconds_between
 from tracker.decay import decay_factor, frame_mean_factor, mean_time_s
-from tracker.dicom.times import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes
 from tracker.pet.header import PetHeader

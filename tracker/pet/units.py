@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tracker.clock import seconds_between
 from tracker.decay import decay_factor
-from tracker.dicom.times import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.pet.header import PetHeader
 from tracker.pet.suv import normaliser

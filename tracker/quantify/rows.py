@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.clock import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.image import OrganMap, Quantity, frame_middle, voxel_volume_ml
 from tracker.quantify.noise import Noise, organ_noise
@@ -119,12 +120,7 @@ def _blank(quantity: Quantity, organ_map: OrganMap, context: Context, frame: int
 
 
 def _hours(earlier: datetime | None, later: datetime) -> float | None:
-    """Hours between two wall clocks; where only one has a time zone, both are taken as the lab's own clock."""
-    if earlier is None:
-        return None
-    if (earlier.tzinfo is None) != (later.tzinfo is None):
-        earlier, later = earlier.replace(tzinfo=None), later.replace(tzinfo=None)
-    return (later - earlier).total_seconds() / 3600.0
+    return None if earlier is None else seconds_between(later, earlier) / 3600.0
 
 
 def _mixed(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, context: Context) -> np.ndarray:
