@@ -192,6 +192,8 @@ def test_sd_that_is_not_stated_is_none_with_one_finding() -> None:
         assert word in bare.findings[0].reason
     uncalibrated = correct([_row(sd_scale=None)], _context())
     assert all(r.sd_scale is None for r in uncalibrated.rows)
+    (one,) = uncalibrated.findings
+    assert one.check == "sd_scale_missing" and one.reason.endswith("give the scanner's calibration_sd_percent in the config")
 
 
 def test_sheet_amount_per_cell_with_its_sd() -> None:

@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 a stage failed · 2 config or sheets wrong (all errors l
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,8 +105,6 @@ def _show(inventory: object) -> None:
 def _run(args: argparse.Namespace) -> int:
     import subprocess
 
-    from tracker.qc import read_qc
-    from tracker.setaside import set_aside
     from tracker.study import load_study
 
     config = _config(args.study).resolve()
@@ -115,14 +114,34 @@ def _run(args: argparse.Namespace) -> int:
         return LACKING
     study = load_study(config)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", str(config), "--cores", str(args.cores)]
+    if not any(word.startswith("--workflow-profile") for word in args.snakemake):
+        # Snakemake looks for a default profile beside the top Snakefile only, where there is none.
+        command += ["--workflow-profile", str(snakefile.parent / "workflow" / "profiles" / "default")]
     code = subprocess.run([*command, *args.snakemake], check=False).returncode
     if code not in (DONE, SET_ASIDE):
+        _say_locked(args.study)
         return FAILED
-    results = Path("results") / study.config.study
+    return _outcome(Path("results") / study.config.study)
+
+
+def _say_locked(study: Path) -> None:
+    """Names the command that removes a lock, where one is left: an own run that fails by itself leaves none."""
+    locks = Path(".snakemake") / "locks"
+    if locks.is_dir() and any(locks.iterdir()):
+        _say(f"If no other run is at work in {Path.cwd()}, one was killed here: celltracker run {shlex.quote(str(study))} -- --unlock")
+
+
+def _outcome(results: Path) -> int:
+    """Says where a run's results are, if it made any (a dry run or --unlock may not), and gives its exit code."""
+    from tracker.qc import read_qc
+    from tracker.setaside import set_aside
+
     truth = results / "qc" / "truth.csv"
     if truth.is_file() and (results / "report" / "index.html").is_file():
         print(truth_text(truth))
-    print(f"curves: {results}/curves/biodistribution.csv\nreport: {results}/report/index.html")
+    for what, name in (("curves", "curves/biodistribution.csv"), ("report", "report/index.html")):
+        if (results / name).is_file():
+            print(f"{what}: {results / name}")
     checks = results / "qc" / "checks.csv"
     return SET_ASIDE if checks.is_file() and set_aside(read_qc(checks)) else DONE
 

@@ -78,7 +78,7 @@ def correct(rows: Sequence[Row], context: Context) -> Corrected:
     weighed = any(row.mass_g for row in raw)  # a planar image has no mass: no %/g rows, rather than all of them empty
     scaled = [(row, scale) for row in raw for scale in _scales(row, instants.get(row.time_h), context)]
     derived = [_derive(row, scale) for row, scale in scaled if weighed or not scale.per_mass]
-    findings += _unstated(derived, context)
+    findings += _unstated(raw, derived, context)
     return Corrected((*rows, *derived), tuple(dict.fromkeys(findings)))
 
 
@@ -225,7 +225,7 @@ def _times(value: float | None, factor: float | None) -> float | None:
     return None if value is None or factor is None else value * factor
 
 
-def _unstated(derived: Sequence[Row], context: Context) -> list[Finding]:
+def _unstated(raw: Sequence[Row], derived: Sequence[Row], context: Context) -> list[Finding]:
     """One finding that says which standard deviations to give, where derived rows have no ``sd_scale`` for want of them."""
     made = {row.quantity for row in derived}
     label, corrections = context.label, context.corrections
@@ -234,7 +234,9 @@ def _unstated(derived: Sequence[Row], context: Context) -> list[Finding]:
     table_sds = all(point.sd is not None for point in label.retention_table)
     thinned = cells and corrections.dilution and label.dilutes
     lost = cells and corrections.retention
+    uncalibrated = any(row.value is not None and row.sd_scale is None for row in raw)
     asked = (
+        (uncalibrated, "the scanner's calibration_sd_percent in the config"),
         (from_dose and corrections.dose_sd_percent is None, "dose_sd_percent in corrections"),
         (suv and corrections.body_weight_sd_percent is None, "body_weight_sd_percent in corrections"),
         (cells and label.amount_per_cell and label.amount_per_cell_sd is None, "amount_per_cell_sd in labels"),
@@ -245,4 +247,4 @@ def _unstated(derived: Sequence[Row], context: Context) -> list[Finding]:
     missing = [name for lacking, name in asked if lacking]
     if not missing:
         return []
-    return [Finding("sd_scale_missing", "warn", f"derived values have no complete sd_scale; give {', '.join(missing)}")]
+    return [Finding("sd_scale_missing", "warn", f"values have no complete sd_scale; give {', '.join(missing)}")]

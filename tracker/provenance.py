@@ -18,15 +18,15 @@ _PACKAGES = ("dask", "nibabel", "numba", "numpy", "pydicom", "scipy", "snakemake
 
 @cache
 def code_digest(package: str = "") -> str:
-    """Digest of the library's shared files and, if named, one modality's folder: what a stage's result depends on in the code.
+    """Digest of the library's shared files and, if named, one modality's or the report's folder: what a stage's result depends on.
 
     Snakemake watches scripts, not what they import; this goes into each rule's ``params`` so that an edit reruns what it touches.
-    The report, phantoms and other modalities do not count.
+    Phantoms, other modalities and, unless named, the report do not count.
     """
-    shared = [p for p in _HOME.rglob("*") if p.suffix in (".py", ".tsv", ".schema")]
+    shared = [p for p in _HOME.rglob("*") if p.suffix in (".py", ".tsv", ".schema", ".j2", ".css")]
     folders = {p.parent for p in _HOME.glob("*/calibrate.py")} | {p.parent for p in _HOME.glob("*/tabulate.py")}
     own = _HOME / package if package else None
-    skipped = (folders - {own}) | {_HOME / "report"}
+    skipped = (folders | {_HOME / "report"}) - {own}
     digest = hashlib.sha256()
     for path in sorted(shared):
         if "phantom" not in path.parts and path.stem != "phantom" and not any(path.is_relative_to(s) for s in skipped):
@@ -44,7 +44,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """A cheap digest of files' names, sizes and times: changes when a raw file is added, removed or replaced.
+    """A cheap digest of files' names, sizes, times and readability: changes when a raw file is added, removed, replaced or opened up.
 
     Reads no content, so that it can be taken for every animal each time the workflow is parsed.
     """
@@ -52,7 +52,9 @@ def fingerprint(paths: Iterable[Path]) -> str:
     for root in paths:
         for file in _files(root):
             status = file.stat()
-            digest.update(f"{os.path.relpath(file, root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            # A file that may now be read has no new time.
+            facts = (os.path.relpath(file, root), status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
+            digest.update(("\0".join(map(str, facts)) + "\n").encode())
     return digest.hexdigest()[:16]
 
 

@@ -19,4 +19,5 @@ def set_aside_text(checks: Path) -> str:
     if not rows:
         return ""
     lines = [f"  {r.subject}, session {r.session}, {r.modality} ({r.stage}): {r.reason}" for r in rows]
-    return f"{len(rows)} scan(s) set aside; all others are in the curves:\n" + "\n".join(lines)
+    count = len({(r.subject, r.session, r.modality) for r in rows})
+    return f"{count} scan(s) set aside; all others are in the curves:\n" + "\n".join(lines)

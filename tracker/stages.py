@@ -11,7 +11,7 @@ from pathlib import Path
 from tracker.errors import Finding, InputError
 from tracker.image import OrganMap, Quantity
 from tracker.modality import part
-from tracker.provenance import raw_files
+from tracker.provenance import RawFile, raw_files
 from tracker.qc import QcRow
 from tracker.study.model import Context
 from tracker.table import Row, read_rows, write_rows
@@ -36,6 +36,10 @@ def _one(context: Context, work: Work) -> Sequence[Finding]:
     except InputError as error:
         log.warning("%s set aside: %s", context.acquisition.key, error)
         return (Finding(error.code, "fail", str(error)),)
+    except PermissionError as error:
+        log.warning("%s set aside: %s", context.acquisition.key, error)
+        name = Path(error.filename).name if error.filename else "a file"
+        return (Finding("unreadable_file", "fail", f"unreadable_file: {name} may not be read; do: give yourself leave to read it"),)
     except Exception as error:
         # An unforeseen fault in one scan must not stop a study of hundreds: it is set aside like a bad input, with its trace in the log.
         log.exception("%s set aside by an unforeseen fault", context.acquisition.key)
@@ -52,16 +56,23 @@ def _present(contexts: Sequence[Context], folder: Path, ending: str) -> list[Con
     return [c for c in contexts if (folder / f"{c.acquisition.key}{ending}").exists()]
 
 
+def _name(context: Context) -> str:
+    """What a scan's files are listed under."""
+    scan = context.acquisition
+    return f"{scan.subject}/{scan.key}/{scan.modality}"
+
+
 def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
-    """Writes the SHA-256 of every raw file of these scans as JSON, and says how many there are."""
-    found = []
+    """Writes the SHA-256 of every raw file and organ map of these scans as JSON, and says how many raw files there are."""
+    found: list[RawFile] = []
 
     def work(context: Context) -> Sequence[Finding]:
         scan = context.acquisition
-        files = raw_files(f"{scan.subject}/{scan.key}/{scan.modality}", scan.path)
+        files = raw_files(_name(context), scan.path)
         if not files:
             raise InputError("no_files", "there is no file here", found="an empty folder", expected="the scan's raw files", where=scan.path)
-        found.extend(files)
+        organs = [] if scan.organs is None else raw_files(f"{_name(context)}/organs", scan.organs)
+        found.extend(files + organs)
         return (Finding("raw_files", "ok", f"{len(files)} file(s), {sum(f.bytes for f in files)} bytes"),)
 
     rows = each_scan(contexts, "ingest", work)
@@ -69,8 +80,8 @@ def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
     return rows
 
 
-def calibrate(contexts: Sequence[Context], folder: Path) -> tuple[QcRow, ...]:
-    """Reads and calibrates each scan; writes its `Quantity` into ``folder`` as ``<key>.nii`` with its JSON."""
+def calibrate(contexts: Sequence[Context], manifest: Path, folder: Path) -> tuple[QcRow, ...]:
+    """Reads and calibrates each scan of the manifest; writes its `Quantity` into ``folder`` as ``<key>.nii`` with its JSON."""
     from tracker.nifti import write_quantity
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +93,9 @@ def calibrate(contexts: Sequence[Context], folder: Path) -> tuple[QcRow, ...]:
         write_quantity(folder / f"{scan.key}.nii", quantity)
         return tuple(quantity.findings)
 
-    return each_scan(contexts, "calibrate", work)
+    listed = {file["scan"] for file in json.loads(manifest.read_text(encoding="utf-8"))}
+    # What ingest set aside must not come back with the files that could be read.
+    return each_scan([c for c in contexts if _name(c) in listed], "calibrate", work)
 
 
 def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple[QcRow, ...]:

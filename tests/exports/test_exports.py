@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -357,3 +357,15 @@ def test_pixi_lines(tmp_path: Path) -> None:
     write_exports(study(), rows, tmp_path)
     (line,) = (tmp_path / "pixi_biodistribution.csv").read_text().splitlines()[1:]
     assert line == "007,lung,g1,12.5,zr,2026-03-03 00:00:00,2026-03-01 23:30:00"
+
+
+def test_one_subject_with_offsets_from_utc_and_another_without(tmp_path: Path) -> None:
+    # The config's rule is per subject: all of its times state an offset, or none.
+    later = T0 + timedelta(hours=2)
+    times = {"NA": T0.replace(tzinfo=UTC), "007": T0, "1E5": T0}
+    doses = [Dose(s, t, "zr", 5e5, "iv", amount=1e6, amount_unit="Bq", residual_amount=0.0) for s, t in times.items()]
+    doses.insert(0, replace(doses[1], dose_time=later))
+    rows = [row(s, "lung", 1.0, 2.0, "injected_percent_per_g") for s in ("NA", "007")]
+    write_exports(study(doses=doses), rows, tmp_path)
+    lines = (tmp_path / "pixi_biodistribution.csv").read_text().splitlines()[1:]
+    assert [line.rsplit(",", 1)[1] for line in lines] == ["2026-03-01 23:30:00+00:00", "2026-03-01 23:30:00"]

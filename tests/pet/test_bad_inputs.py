@@ -175,6 +175,15 @@ def test_row_08_an_offset_from_utc_in_the_header_is_kept(folder):
     assert finding(calibrated(path, context_of(path, dose_time=utc)), "injection_time").status == "ok"
 
 
+def test_row_08_a_dose_time_in_the_header_without_a_suffix_has_the_files_offset(folder):
+    # (0008,0201) holds for DA, TM and every DT without a suffix of its own.
+    path = folder(tracer(RadiopharmaceuticalStartDateTime="20260302100000"), timezone="+0100", decay_correction="ADMIN")
+    utc = datetime.fromisoformat("2026-03-02T09:00+00:00")
+    found = calibrated(path, context_of(path, dose_time=utc))
+    right(found)
+    assert finding(found, "injection_time").status == "ok"
+
+
 def test_row_08_an_offset_that_is_none_is_refused(folder):
     path = folder(tags(TimezoneOffsetFromUTC="CET+1"))
     refused(path, context_of(path), "bad_time")

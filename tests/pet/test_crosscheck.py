@@ -166,6 +166,13 @@ def test_corrections():
         check_corrections(header(corrected=every[:-1]))
 
 
+def test_a_gamma_camera_is_not_asked_for_randoms():
+    spect = header(source="nm", decay_correction="NONE")
+    assert [f.status for f in check_corrections(replace(spect, corrected=("ATTN", "SCAT")))] == ["ok"]
+    (one,) = check_corrections(replace(spect, corrected=("ATTN",)))
+    assert (one.status, one.reason) == ("warn", "not corrected for scatter")
+
+
 @pytest.mark.parametrize(
     ("name", "inside", "constants", "factor", "status"),
     [

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.report.conftest import ORGANS, SUBJECTS, mouse_scan
 from tracker.qc import QcRow
-from tracker.report import ReportInputs, write_report
+from tracker.report import ReportInputs, render, write_report
 from tracker.report.overlay import write_overlay
 from tracker.table import Row
 
@@ -181,3 +181,10 @@ def test_page_is_visible_in_a_browser(tmp_path: Path, inputs: ReportInputs) -> N
     # A blank or refused page has one colour; ours has the groups' blue and orange, whose mean lines alone cover thousands of pixels.
     for colour in ((0, 114, 178), (213, 94, 0)):
         assert (np.abs(colours.astype(int) - colour).max(axis=1) < 12).sum() > 1000
+
+
+def test_an_animal_without_a_group_is_not_called_all_subjects(inputs: ReportInputs) -> None:
+    rows = tuple(replace(r, group="") if r.subject == "m04" else r for r in inputs.rows)
+    page = render(replace(inputs, rows=rows))
+    assert "no group" in page and "all subjects" not in page
+    assert "all subjects" in render(replace(inputs, rows=tuple(replace(r, group="") for r in rows)))

@@ -38,7 +38,7 @@ def test_seven_ibsi_objects_give_the_published_suv(shared_data: Path, tmp_path: 
     for name in OBJECTS:
         subject = name.replace("_", "")
         own = {r["quantity"]: r for r in rows if r["subject"] == subject}
-        image = np.asarray(nibabel.load(ran.results / "work" / "pet" / subject / "quantity" / "scan.nii").dataobj).T[0]
+        image = np.asarray(nibabel.load(ran.results / "stages" / "pet" / subject / "quantity" / "scan.nii").dataobj).T[0]
         mask = np.asarray(nibabel.load(shared_data / "ibsi_suv" / name / "mask" / "DRO_mask.nii.gz").dataobj).T > 0
         # SUV of a voxel: its concentration times what the table's SUV of the region is per concentration.
         suv = image[mask] * float(own["suv"]["value"]) / float(own["concentration"]["value"])

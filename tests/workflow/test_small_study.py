@@ -67,7 +67,7 @@ def test_curves_hold_the_contract_and_the_truth(place: Place) -> None:
     assert len(rows) == 2 * 2 * 13 * len(wanted)
     truth = {}
     for animal in ("m01", "m03"):
-        with (place.results / "work" / "pet" / animal / "truth.csv").open(newline="") as file:
+        with (place.results / "stages" / "pet" / animal / "truth.csv").open(newline="") as file:
             truth |= {(t["subject"], t["session"], t["organ"]): float(t["injected_percent"]) for t in csv.DictReader(file)}
     for row in rows:
         if row.quantity == "injected_percent":

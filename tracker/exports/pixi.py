@@ -18,12 +18,14 @@ def write_pixi(path: Path, study: Study, rows: Sequence[Row]) -> None:
 
     ``sample_type`` is the organ, ``tracer`` the label, ``injection_datetime`` the subject's first dose.
     """
-    first = {d.subject: d.dose_time for d in sorted(study.doses, key=lambda d: d.dose_time, reverse=True)}
+    # One subject's times are comparable; another's may be the ones that state no offset from UTC.
+    times = {s.subject: [d.dose_time for d in study.doses if d.subject == s.subject] for s in study.subjects}
+    first = {subject: min(own) for subject, own in times.items() if own}
     lines = []
     for row in rows:
         if row.quantity == "injected_percent_per_g" and row.value is not None and row.time_h is not None and row.subject in first:
             injected = first[row.subject]
             at = injected + timedelta(seconds=round(row.time_h * 3600))
-            times = (at.isoformat(sep=" "), injected.isoformat(sep=" "))
-            lines.append((row.subject, row.organ, row.group, number_text(row.value), row.label, *times))
+            moments = (at.isoformat(sep=" "), injected.isoformat(sep=" "))
+            lines.append((row.subject, row.organ, row.group, number_text(row.value), row.label, *moments))
     write_table(path, COLUMNS, lines)

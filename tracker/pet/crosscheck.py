@@ -22,6 +22,8 @@ _CORRECTIONS = {
     "dead time": ("DTIM",),
     "randoms": ("RAN", "RANSNG"),
 }
+# Randoms and normalisation are words of coincidences: a gamma camera's scan is asked for these two alone.
+_CORRECTIONS_SPECT = ("attenuation", "scatter")
 _DAY_S = 86400.0
 # Nuclides from 64Cu's half-life on are scanned on later days, where a time of day says nothing (IBSI SUV manual, arXiv 2410.13348).
 _LONG_LIVED_S = 41400.0
@@ -186,10 +188,11 @@ def check_corrections(header: PetHeader) -> tuple[Finding, ...]:
             expected="DECY in CorrectedImage exactly where DecayCorrection is START or ADMIN",
             do="find out from the reconstruction protocol which is true and correct the header",
         )
-    lacking = [name for name, words in _CORRECTIONS.items() if not set(words) & set(header.corrected)]
+    asked = _CORRECTIONS_SPECT if header.source == "nm" else tuple(_CORRECTIONS)
+    lacking = [name for name in asked if not set(_CORRECTIONS[name]) & set(header.corrected)]
     if lacking:
         return (Finding("corrections_missing", "warn", f"not corrected for {', '.join(lacking)}"),)
-    return (Finding("corrections", "ok", "attenuation, scatter, randoms, normalisation, dead time and decay as stated"),)
+    return (Finding("corrections", "ok", f"{', '.join(asked)} and decay as stated"),)
 
 
 def branching(header: PetHeader, nuclide: Nuclide, context: Context) -> tuple[float, Finding | None]:

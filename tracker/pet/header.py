@@ -173,6 +173,7 @@ def tracer(instance: Instance, dose_unit: str) -> Tracer | None:
         raise InputError(
             "negative_header_value", "RadionuclideTotalDose is negative", found=dose, expected="a positive number", where=instance.path
         )
+    dated = parse_datetime(item.get("RadiopharmaceuticalStartDateTime"))
     return Tracer(
         nuclide=tuple(w for w in words if w),
         half_life_s=positive(item.get("RadionuclideHalfLife"), "RadionuclideHalfLife", instance.path),
@@ -180,7 +181,7 @@ def tracer(instance: Instance, dose_unit: str) -> Tracer | None:
         dose=dose or None,
         dose_unit=dose_unit,
         start_time=parse_time(item.get("RadiopharmaceuticalStartTime")),
-        start_datetime=parse_datetime(item.get("RadiopharmaceuticalStartDateTime")),
+        start_datetime=None if dated is None else zoned(dated, instance),
     )
 
 

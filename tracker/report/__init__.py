@@ -58,10 +58,12 @@ def render(inputs: ReportInputs) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     groups = ordered(row.group for row in inputs.rows)
+    # Beside named groups, an animal without one is not "all".
+    ungrouped = "no group" if any(groups) else "all subjects"
     return pages.get_template("page.html.j2").render(
         inputs=inputs,
         verdict=verdict(inputs.rows, inputs.findings),
-        groups=[(group or "all subjects", group_class(groups, group)) for group in groups],
+        groups=[(group or ungrouped, group_class(groups, group)) for group in groups],
         organs=ordered(row.organ for row in inputs.rows),
         charts=charts(inputs.rows),
         latest=latest(inputs.rows),

@@ -1,10 +1,10 @@
 rule calibrate:
     """Read a subject's scans and calibrate them: one NIfTI of the physical quantity per scan."""
     input:
-        WORK + "/manifest.json",
+        STAGED + "/manifest.json",
     output:
-        quantities=directory(WORK + "/quantity"),
-        qc=WORK + "/qc_calibrate.csv",
+        quantities=directory(STAGED + "/quantity"),
+        qc=STAGED + "/qc_calibrate.csv",
     log:
         RESULTS + "/logs/calibrate/{modality}_{subject}.log",
     params:

@@ -36,7 +36,7 @@ def read_study():
 
 STUDY = read_study()
 RESULTS = f"results/{STUDY.config.study}"
-WORK = RESULTS + "/work/{modality}/{subject}"
+STAGED = RESULTS + "/stages/{modality}/{subject}"
 CONTEXTS = contexts(STUDY)
 PAIRS = sorted({(c.acquisition.modality, c.acquisition.subject) for c in CONTEXTS})
 STAGES = ("ingest", "calibrate", "organs", "quantify", "correct")
@@ -75,7 +75,7 @@ def code(wildcards):
 
 def of_all(name):
     """A file of every subject in every modality."""
-    return [f"{RESULTS}/work/{m}/{s}/{name}" for m, s in PAIRS]
+    return [f"{RESULTS}/stages/{m}/{s}/{name}" for m, s in PAIRS]
 
 
 def tell_set_aside():

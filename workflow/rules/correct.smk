@@ -1,10 +1,10 @@
 rule correct:
     """Follow a subject's label: decay, dose, division, loss; from signal to %ID, SUV and cells."""
     input:
-        tables=WORK + "/measured",
+        tables=STAGED + "/measured",
     output:
-        rows=WORK + "/corrected.csv",
-        qc=WORK + "/qc_correct.csv",
+        rows=STAGED + "/corrected.csv",
+        qc=STAGED + "/qc_correct.csv",
     log:
         RESULTS + "/logs/correct/{modality}_{subject}.log",
     params:

@@ -3,7 +3,7 @@ if STUDY.config.phantom:
     rule phantom:
         """A digital study only: write a subject's raw files as the scanner would, from a known truth."""
         output:
-            truth=WORK + "/truth.csv",
+            truth=STAGED + "/truth.csv",
         log:
             RESULTS + "/logs/phantom/{modality}_{subject}.log",
         params:
@@ -16,10 +16,10 @@ if STUDY.config.phantom:
 rule ingest:
     """List a subject's raw files with their SHA-256."""
     input:
-        WORK + "/truth.csv" if STUDY.config.phantom else [],
+        STAGED + "/truth.csv" if STUDY.config.phantom else [],
     output:
-        manifest=WORK + "/manifest.json",
-        qc=WORK + "/qc_ingest.csv",
+        manifest=STAGED + "/manifest.json",
+        qc=STAGED + "/qc_ingest.csv",
     log:
         RESULTS + "/logs/ingest/{modality}_{subject}.log",
     params:

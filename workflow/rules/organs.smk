@@ -1,11 +1,11 @@
 rule organs:
     """Bring a subject's organ maps to the grids of its scans."""
     input:
-        manifest=WORK + "/manifest.json",
-        quantities=WORK + "/quantity",
+        manifest=STAGED + "/manifest.json",
+        quantities=STAGED + "/quantity",
     output:
-        organs=directory(WORK + "/organs"),
-        qc=WORK + "/qc_organs.csv",
+        organs=directory(STAGED + "/organs"),
+        qc=STAGED + "/qc_organs.csv",
     log:
         RESULTS + "/logs/organs/{modality}_{subject}.log",
     params:

@@ -1,12 +1,12 @@
 rule quantify:
     """Measure a subject's organs in every scan, and draw each scan with its organs."""
     input:
-        quantities=WORK + "/quantity",
-        organs=WORK + "/organs",
+        quantities=STAGED + "/quantity",
+        organs=STAGED + "/organs",
     output:
-        tables=directory(WORK + "/measured"),
-        pictures=directory(WORK + "/pictures"),
-        qc=WORK + "/qc_quantify.csv",
+        tables=directory(STAGED + "/measured"),
+        pictures=directory(STAGED + "/pictures"),
+        qc=STAGED + "/qc_quantify.csv",
     log:
         RESULTS + "/logs/quantify/{modality}_{subject}.log",
     params:

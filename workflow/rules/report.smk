@@ -14,6 +14,6 @@ rule report:
         RESULTS + "/logs/report.log",
     params:
         study=encode(STUDY),
-        code=code_digest(),
+        code=code_digest("report"),
     script:
         "../scripts/report.py"
