@@ -350,3 +350,9 @@ def test_csv_round_trip_keeps_nine_digits(tmp_path: Path) -> None:
         assert (after.quantity, after.flag, after.method) == (before.quantity, before.flag, before.method)
     write_rows(tmp_path / "c.csv", done.rows, digits=17)
     assert tuple(read_rows(tmp_path / "c.csv")) == done.rows
+
+
+def test_a_background_that_is_asked_for_and_not_subtracted_is_said() -> None:
+    asked = correct([_row()], _context(corrections=replace(KNOWN, background="baseline")))
+    assert "background_unavailable" in _checks(asked)
+    assert "background_unavailable" not in _checks(correct([_row()], _context()))

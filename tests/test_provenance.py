@@ -55,6 +55,13 @@ def test_a_fingerprint_shows_every_change(folder, change):
     assert fingerprint([folder]) != before
 
 
+def test_a_file_that_may_be_read_again_has_another_fingerprint(folder, monkeypatch):
+    # Leave to read is given without a new time or size; without this its scan would stay set aside for ever.
+    after = fingerprint([folder])
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "1.dcm")
+    assert fingerprint([folder]) != after
+
+
 def test_a_fingerprint_does_not_depend_on_where_the_study_lies(folder, tmp_path):
     moved = tmp_path / "elsewhere" / "scan"
     shutil.copytree(folder, moved)
@@ -132,4 +139,12 @@ def test_the_digest_of_the_code_shows_edits_that_can_change_a_number_and_no_othe
         path.write_text(original + "\n# edited\n")
         assert (digest_of(copy, "pet") != before) is shows, file
         path.write_text(original)
+    assert digest_of(copy, "pet") == before
+    # The report's own stage must see what its page is made of.
+    page = digest_of(copy, "report")
+    for file in ("report/charts.py", "report/page.html.j2"):
+        path = copy / "tracker" / file
+        path.write_text(path.read_text() + "\n")
+        assert digest_of(copy, "report") != page, file
+        page = digest_of(copy, "report")
     assert digest_of(copy, "pet") == before

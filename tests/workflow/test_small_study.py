@@ -146,6 +146,25 @@ def test_one_bad_animal_does_not_stop_the_others(lab: Place) -> None:
     assert "missing_slice" in (lab.results / "report" / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_scan_set_aside_comes_back_when_its_files_are_repaired(lab: Place) -> None:
+    victim = sorted((lab.config.parent / "raw" / "m01" / "h001" / "pet").glob("*.dcm"))[40]
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-200])
+    assert lab.snakemake().returncode == 3
+    victim.write_bytes(whole)
+    done = lab.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert not re.search(r"output: \S*pet/m03/", done.stdout)
+    rows = read_rows(lab.results / "curves" / "biodistribution.csv")
+    assert {(r.subject, r.session) for r in rows} == {(s, h) for s in ("m01", "m03") for h in ("h001", "h024")}
+    # An organ map that is edited in place counts like a raw file.
+    names = lab.config.parent / "raw" / "m01" / "h001" / "organs.tsv"
+    names.write_text(names.read_text(encoding="utf-8").replace("liver", "hepar"), encoding="utf-8")
+    assert lab.snakemake().returncode == 0
+    organs = {(r.session, r.organ) for r in read_rows(lab.results / "curves" / "biodistribution.csv") if r.subject == "m01"}
+    assert ("h001", "hepar") in organs and ("h001", "liver") not in organs and ("h024", "liver") in organs
+
+
 def test_an_edited_weight_reruns_that_animal_alone(lab: Place) -> None:
     assert lab.snakemake().returncode == 0
     sheet = lab.config.parent / "subjects.tsv"

@@ -41,6 +41,13 @@ def _gap_finding(times: FrameTimes) -> Finding | None:
     return None
 
 
+def _spill_over_finding(context: Context) -> Finding | None:
+    # Asked for and not done must be said with every scan: the numbers look the same.
+    if context.constants.get("spill_over", "none") == "none":
+        return None
+    return Finding("spill_over_unavailable", "warn", "pet.spill_over: gtm is not available yet: spread between organs is not undone")
+
+
 def calibrate(scan: Scan, context: Context) -> Quantity:
     """Activity concentration (t, z, y, x) [Bq/mL] at the middle of each frame, lazily; the scan is not changed.
 
@@ -68,7 +75,7 @@ def calibrate(scan: Scan, context: Context) -> Quantity:
         check_decay_factor(header, scan.times.origin, ref, scanner_half_life_s),
         crosscheck.check_weight(header, context),
     )
-    checks += (crosscheck.check_dose(dose, context), _gap_finding(times))
+    checks += (crosscheck.check_dose(dose, context), _gap_finding(times), _spill_over_finding(context))
     noted = scan.findings + ref.findings + scale.findings + injection + crosscheck.check_corrections(header)
     sd_percent = context.constants.get("calibration_sd_percent")
     return Quantity(

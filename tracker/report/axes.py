@@ -12,6 +12,10 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOG_TICKS = (1.0, 24.0, 168.0, 4.0, 72.0, 1 / 60, 0.25, 672.0, 48.0, 336.0, 12.0, 2.0, 8.0, 5 / 60, 0.5, 1344.0, 2688.0, 8736.0)
 
 
+# Below this a step could no longer be written as a float: such values are drawn as flat.
+_LEAST_SPAN = 1e-300
+
+
 @dataclass(frozen=True, slots=True)
 class _Clock:
     """How people count times up to ``longest_h``: ``per_h`` units an hour, in ``steps`` of that unit."""
@@ -89,7 +93,7 @@ def scaled_unit(unit: str, power: int) -> str:
 def value_axis(low: float, high: float, start: float, stop: float) -> Axis:
     """A linear axis that holds 0 and ``low``..``high``, ends on ticks, and has 3 to 6 of them."""
     low, high = min(low, 0.0), max(high, 0.0)
-    if high == low:
+    if high - low < _LEAST_SPAN:
         high = low + 1.0
     step = nice_step(high - low, 4)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
