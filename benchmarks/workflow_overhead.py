@@ -68,7 +68,7 @@ def by_hand(config: Path, work: Path) -> dict[str, float]:
         at = work / animal
         at.mkdir()
         checks += timed("ingest", lambda own=own, at=at: stages.ingest(own, at / "manifest.json"))
-        checks += timed("calibrate", lambda own=own, at=at: stages.calibrate(own, at / "quantity"))
+        checks += timed("calibrate", lambda own=own, at=at: stages.calibrate(own, at / "manifest.json", at / "quantity"))
         checks += timed("organs", lambda own=own, at=at: stages.organs(own, at / "quantity", at / "organs"))
         folders = (at / "quantity", at / "organs"), (at / "measured", at / "pictures")
         checks += timed("quantify", lambda own=own, folders=folders: stages.quantify(own, *folders, write_overlay))
