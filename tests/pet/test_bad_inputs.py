@@ -581,7 +581,7 @@ def test_row_34_an_intercept_is_refused_in_any_slice(folder, which):
 
     path = folder(edit)
     error = refused(path, context_of(path), "rescale_intercept")
-    assert error.found == "12.5" and error.expected == "0"
+    assert error.found == "-12.5" and error.expected == "0"
 
 
 def test_row_35_litter_is_skipped_and_counted(folder):

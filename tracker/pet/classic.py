@@ -85,7 +85,7 @@ def _rescale(instances: Sequence[Instance], where: object) -> np.ndarray:
         raise InputError(
             "rescale_intercept",
             "RescaleIntercept must be 0 in PET (DICOM PS3.3 C.8.9.4)",
-            found=float(np.nanmax(np.abs(intercepts))),
+            found=float(intercepts[np.nanargmax(np.abs(intercepts))]),
             expected=0,
             where=where,
             do="export the series from the scanner again: a converter has changed it",

@@ -45,7 +45,6 @@ STAGES = ("ingest", "calibrate", "organs", "quantify", "correct")
 wildcard_constraints:
     modality="|".join(name for m in modalities() for name in m.names),
     subject="[0-9A-Za-z+]+",
-    stage="|".join(STAGES),
 
 
 def own(wildcards):
