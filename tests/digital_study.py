@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tracker.study import Study, load_study
 
 SMALL = Path(__file__).resolve().parents[1] / "config" / "small"
 # A scanner without noise, blur or calibration error: what is left is rounding and the method's own error.
-PERFECT = {"noise_percent": 0, "psf_fwhm_mm": 0, "calibration_cv_percent": 0}
+PERFECT = {"pet": {"noise_percent": 0, "psf_fwhm_mm": 0, "calibration_cv_percent": 0}}
 
 
-def copy_small(folder: Path, phantom: Mapping[str, Any], name: str = "") -> Path:
-    """Copies the small study's text files and changes keys of ``phantom:``; returns the config."""
+def copy_small(folder: Path, phantom: Mapping[str, Any], name: str = "", *, modality: str = "") -> Path:
+    """Copies the small study's text files and changes keys of ``phantom:`` and of its sections; returns the config.
+
+    ``modality`` keeps that modality's scans alone, and leaves the other's curves out of the hand-over.
+    """
     folder.mkdir(parents=True)
     for source in SMALL.iterdir():
         if source.suffix in (".yaml", ".tsv"):
             shutil.copyfile(source, folder / source.name)
     config = folder / "config.yaml"
-    lines = []
-    for line in config.read_text(encoding="utf-8").splitlines():
-        key = line.split(":")[0].strip()
-        if line.startswith("  ") and key in phantom and "phantom:" in "\n".join(lines):
-            line = f"  {key}: {phantom[key]}"
-        lines.append(f"study: {name}" if name and line.startswith("study:") else line)
-    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = config.read_text(encoding="utf-8")
+    if name:
+        text = text.replace("study: demo_small", f"study: {name}")
+    head, marker, _ = text.partition("phantom:\n")
+    section = yaml.safe_load(text)["phantom"]
+    for key, value in phantom.items():
+        section[key] = section[key] | value if isinstance(value, dict) else value
+    text = head + marker + "".join(f"  {line}\n" for line in yaml.safe_dump(section, sort_keys=False).splitlines())
+    if modality:
+        text = "".join(line for line in text.splitlines(keepends=True) if f"modality: {modality}" in line or "modality: " not in line)
+        _keep(folder / "acquisitions.tsv", modality)
+    config.write_text(text, encoding="utf-8")
     return config
 
 
-def digital_study(folder: Path, phantom: Mapping[str, Any]) -> Study:
-    """The small study, loaded, with ``phantom`` keys changed; nothing is left to the config's own uncertainties of dose and weight."""
-    study = load_study(copy_small(folder, phantom))
+def _keep(sheet: Path, modality: str) -> None:
+    with sheet.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file, delimiter="\t")
+    kept = [header, *(row for row in rows if row[header.index("modality")] == modality)]
+    sheet.write_text("".join("\t".join(row) + "\n" for row in kept), encoding="utf-8")
+
+
+def digital_study(folder: Path, phantom: Mapping[str, Any], *, modality: str) -> Study:
+    """The small study's scans of one modality, loaded, with ``phantom`` keys changed; dose and weight are taken to be exact."""
+    study = load_study(copy_small(folder, phantom, modality=modality))
     corrections = replace(study.config.corrections, dose_sd_percent=0.0, body_weight_sd_percent=0.0)
     return replace(study, config=replace(study.config, corrections=corrections))

@@ -31,7 +31,7 @@ def _measure(study: Study) -> Iterator[tuple[Row, float]]:
 
 
 def test_percent_of_dose_without_noise_and_spill_over(tmp_path: Path) -> None:
-    pairs = list(_measure(digital_study(tmp_path / "study", PERFECT)))
+    pairs = list(_measure(digital_study(tmp_path / "study", PERFECT, modality="pet")))
     assert len(pairs) == 2 * 2 * 13
     worst = max(pairs, key=lambda pair: abs(pair[0].value / pair[1] - 1))
     assert abs(worst[0].value / worst[1] - 1) < 0.02, worst
@@ -42,8 +42,9 @@ def test_an_interval_of_95_percent_covers_the_truth_in_90_to_99_percent_of_rows(
     held: list[bool] = []
     organs: dict[str, list[bool]] = {}
     for seed in range(20):
-        settings = {"seed": seed + 1, "psf_fwhm_mm": 0, "noise_percent": 20, "noise_fwhm_mm": 1.6, "calibration_cv_percent": 3}
-        for row, true in _measure(digital_study(tmp_path / str(seed), settings)):
+        scanner = {"psf_fwhm_mm": 0, "noise_percent": 20, "noise_fwhm_mm": 1.6, "calibration_cv_percent": 3}
+        settings = {"seed": seed + 1, "pet": scanner}
+        for row, true in _measure(digital_study(tmp_path / str(seed), settings, modality="pet")):
             inside = abs(row.value - true) <= 1.96 * math.hypot(row.sd_noise, row.sd_scale)
             held.append(inside)
             organs.setdefault(row.organ, []).append(inside)
@@ -58,7 +59,7 @@ def test_an_interval_of_95_percent_covers_the_truth_in_90_to_99_percent_of_rows(
 def test_cells_equivalent_are_the_cells_that_carry_the_label(tmp_path: Path, retained: bool) -> None:
     from dataclasses import replace
 
-    study = digital_study(tmp_path / "study", PERFECT)
+    study = digital_study(tmp_path / "study", PERFECT, modality="pet")
     study = replace(study, config=replace(study.config, corrections=replace(study.config.corrections, retention=retained)))
     truth = read_truth(part("pet", "phantom").write_study_raw(study), "cells_equivalent")
     context = contexts(study)[1]

@@ -20,7 +20,7 @@ LAYERS = (
     ("image", "table", "qc", "modality", "nuclides", "decay"),
     ("study", "dicom", "nifti", "provenance"),
     ("label", "dilution", "retention", "organs"),
-    ("quantify", "cells"),
+    ("quantify", "cells", "background"),
     ("correct", "curves", "datapackage", "setaside", "truth"),
     ("nca",),
     ("exports",),
@@ -29,7 +29,7 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # The command line and the page that people read stand above; phantoms know the mouse and its cells.
 TOP = {"cli", "report"}
-FOR_PHANTOMS = {"mouse", "kinetics"}
+FOR_PHANTOMS = {"mouse", "kinetics", "digital"}
 
 
 def modules() -> Iterator[tuple[Path, str]]:

@@ -352,7 +352,7 @@ def test_csv_round_trip_keeps_nine_digits(tmp_path: Path) -> None:
     assert tuple(read_rows(tmp_path / "c.csv")) == done.rows
 
 
-def test_a_background_that_is_asked_for_and_not_subtracted_is_said() -> None:
+def test_a_background_that_is_asked_for_and_not_there_is_said() -> None:
     asked = correct([_row()], _context(corrections=replace(KNOWN, background="baseline")))
-    assert "background_unavailable" in _checks(asked)
-    assert "background_unavailable" not in _checks(correct([_row()], _context()))
+    assert "no_baseline" in _checks(asked)
+    assert "no_baseline" not in _checks(correct([_row()], _context()))

@@ -33,8 +33,8 @@ def truth(tmp_path: Path) -> Path:
 def test_differences_are_signed_and_in_percent_of_the_truth(truth):
     rows = [row("liver", 22.0), row("liver", 7.0, 2.0, session="d1"), row("lung", 50.0)]
     assert compare(rows, [truth]) == [
-        Comparison("liver", 2, pytest.approx(-10.0), pytest.approx(-30.0), None, 15.0, pytest.approx(-0.5)),
-        Comparison("lung", 1, 0.0, 0.0, None, 50.0, 0.0),
+        Comparison("pet", "liver", 2, 0, pytest.approx(-10.0), pytest.approx(-30.0), None, 15.0, pytest.approx(-0.5)),
+        Comparison("pet", "lung", 1, 0, 0.0, 0.0, None, 50.0, 0.0),
     ]
 
 
@@ -74,9 +74,47 @@ def test_coverage_counts_only_values_with_an_interval(truth):
 
 
 def test_comparisons_come_back_from_their_file(tmp_path):
-    rows = [Comparison("liver", 2, -10.0, -30.0, 50.0, 15.0, -0.5), Comparison("a, b", 1, 0.123456789, 1e-9, None, 20.0, 0.0)]
+    rows = [
+        Comparison("pet", "liver", 2, 1, -10.0, -30.0, 50.0, 15.0, -0.5),
+        Comparison("pet", "a, b", 1, 0, 0.123456789, 1e-9, None, 20.0, 0.0),
+        Comparison("mri", "spleen", 0, 3, None, None, 100.0, None, None),
+    ]
     write_comparison(tmp_path / "c.csv", rows)
     assert read_comparison(tmp_path / "c.csv") == rows
     assert not list(tmp_path.glob("*.part"))
     write_comparison(tmp_path / "c.csv", [replace(rows[0], n=3)])
     assert read_comparison(tmp_path / "c.csv")[0].n == 3
+
+
+def test_modalities_are_compared_each_by_itself(truth, tmp_path):
+    more = tmp_path / "mri.csv"
+    more.write_text(HEADER + "m1,d0,mri,liver,1.0,40,5\n")
+    found = compare([row("liver", 22.0), row("liver", 30.0, modality="mri")], [truth, more])
+    assert [(c.modality, c.organ, c.n) for c in found] == [("pet", "liver", 1), ("mri", "liver", 1)]
+    assert [c.median_percent for c in found] == [pytest.approx(10.0), pytest.approx(-25.0)]
+
+
+def test_values_beyond_a_limit_are_counted_and_have_no_difference(truth):
+    rows = [row("liver", 22.0), row("liver", 6.0, 2.0, session="d1", cens=-1, uloq=6.0)]
+    (found,) = compare(rows, [truth])
+    assert (found.n, found.n_censored, found.median_percent, found.median_truth) == (1, 1, pytest.approx(10.0), 20.0)
+
+
+# The truth is 20.
+@pytest.mark.parametrize(
+    ("limits", "covered"),
+    [
+        ({"cens": -1, "uloq": 19.0}, 100.0),
+        ({"cens": -1, "uloq": 21.0}, 0.0),
+        ({"cens": -1, "uloq": 29.0, "sd_noise": 3.0, "sd_scale": 4.0}, 100.0),
+        ({"cens": -1, "uloq": 31.0, "sd_noise": 3.0, "sd_scale": 4.0}, 0.0),
+        ({"cens": 1, "lloq": 21.0}, 100.0),
+        ({"cens": 1, "lloq": 19.0}, 0.0),
+        ({"cens": -1}, None),
+    ],
+)
+@pytest.mark.parametrize("value", [19.0, None])
+def test_a_bound_covers_what_lies_beyond_it(truth, limits, covered, value):
+    (found,) = compare([row("liver", value, **limits)], [truth])
+    assert (found.n, found.n_censored, found.covered_percent) == (0, 1, covered)
+    assert found.median_percent is None and found.median_difference is None

@@ -1,4 +1,4 @@
-"""The command `celltracker`: start a study, see what a folder holds, check a study, run it.
+"""The command `celltracker`: start a study, see what a folder holds, fit standards, check a study, run it.
 
 Exit codes: 0 done · 1 a stage failed · 2 config or sheets wrong (all errors listed) · 3 done, but some animals were set aside ·
 4 the environment lacks something.
@@ -151,12 +151,35 @@ def truth_text(path: Path) -> str:
     from tracker.truth import read_comparison
 
     lines = ["How far the curves are from the truth (%ID: percent of the injected dose; medians over all scans):"]
-    lines.append(f"{'organ':<14}{'true %ID':>10}{'off by %ID':>12}{'off by %':>10}   95 % interval holds the truth in")
+    lines.append(f"{'modality':<10}{'organ':<14}{'true %ID':>10}{'off by %ID':>12}{'off by %':>10}   95 % interval holds the truth in")
     for row in read_comparison(path):
-        inside = "no interval" if row.covered_percent is None else f"{row.covered_percent:.0f} % of {row.n} values"
-        lines.append(f"{row.organ:<14}{row.median_truth:>10.3g}{row.median_difference:>12.2g}{row.median_percent:>10.3g}   {inside}")
+        inside = "no interval" if row.covered_percent is None else f"{row.covered_percent:.0f} % of {row.n + row.n_censored} values"
+        beyond = f", {row.n_censored} of them beyond a limit" if row.n_censored else ""
+        truth, difference, percent = _short(row.median_truth, 3), _short(row.median_difference, 2), _short(row.median_percent, 3)
+        lines.append(f"{row.modality:<10}{row.organ:<14}{truth:>10}{difference:>12}{percent:>10}   {inside}{beyond}")
     lines.append("Spill-over between organs is not corrected yet: small organs, and those beside hot ones, are off for that reason.")
     return "\n".join(lines)
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from tracker.modality import has_part, modalities, part
+
+    if not has_part(args.modality, "standards"):
+        able = ", ".join(name for one in modalities() for name in one.names if has_part(name, "standards"))
+        raise InputError("no_standards", "this modality has no line to fit", found=args.modality, expected=able or "none has one")
+    if args.out and args.out.suffix.lower() != ".svg":
+        raise InputError("not_svg", "the figure is an SVG", found=args.out.name, expected="a name that ends in .svg")
+    standards = part(args.modality, "standards")
+    found = standards.fit_table(args.table)
+    print(found.text)
+    if args.out:
+        standards.draw(found, args.out)
+        print(f"figure: {args.out}")
+    return DONE
+
+
+def _short(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
 
 
 def _schema(args: argparse.Namespace) -> int:
@@ -187,6 +210,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--cores", type=int, default=2)
     run.add_argument("snakemake", nargs="*", help=argparse.SUPPRESS)
     run.set_defaults(run=_run)
+    calibrate = commands.add_parser("calibrate", help="fit a table of standards: the lines for config.yaml, and how good the fit is")
+    calibrate.add_argument("modality", help="as the sheets call it")
+    calibrate.add_argument("table", type=Path, help="TSV or CSV, one row a reading")
+    calibrate.add_argument("--out", type=Path, metavar="FILE.svg", help="draw the line with its 95 %% band here")
+    calibrate.set_defaults(run=_calibrate)
     schema = commands.add_parser("schema", help="write the schemas of config, sheets and table")
     schema.add_argument("folder", type=Path)
     schema.set_defaults(run=_schema)

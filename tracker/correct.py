@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tracker.background import Before, take_off
 from tracker.cells import PerCell, label_per_cell
 from tracker.dilution import quadrature
 from tracker.errors import Finding, InputError
@@ -51,10 +52,11 @@ class _Instant:
     per_cell: PerCell | None
 
 
-def correct(rows: Sequence[Row], context: Context) -> Corrected:
-    """The rows of one scan, unchanged, and those that its label and doses allow to derive from them.
+def correct(rows: Sequence[Row], context: Context, before: Before | None = None) -> Corrected:
+    """The rows of one scan as measured, and those that its label and doses allow to derive from them.
 
-    At the middle t of each frame, A = ``signal``, C = ``concentration`` (mean, max, peak), t_1 the label's first dose:
+    At the middle t of each frame, A = ``signal`` less its background (`background.take_off`, from the scans ``before``),
+    C = ``concentration`` (mean, max, peak) as measured, t_1 the label's first dose:
 
         label_amount           A · 2^((t - t_1)/T½)                 (A itself where corrections: decay is false)
         injected_percent       100 · A / D(t), D(t) = Σ net doses, each decayed to t
@@ -74,12 +76,15 @@ def correct(rows: Sequence[Row], context: Context) -> Corrected:
     _check_units(raw, context)
     if context.acquisition.role != "followup" or not raw or not _check_times(raw, context, findings):
         return Corrected(tuple(rows), tuple(findings))
+    net = take_off(rows, before or Before(), context)
+    signals = iter(net.signals)
+    raw = [next(signals) if row.quantity == "signal" else row for row in raw]
     instants = _instants(raw, context, doses, findings)
     weighed = any(row.mass_g for row in raw)  # a planar image has no mass: no %/g rows, rather than all of them empty
     scaled = [(row, scale) for row in raw for scale in _scales(row, instants.get(row.time_h), context)]
     derived = [_derive(row, scale) for row, scale in scaled if weighed or not scale.per_mass]
-    findings += _unstated(raw, derived, context) + _background(context)
-    return Corrected((*rows, *derived), tuple(dict.fromkeys(findings)))
+    findings += [*net.findings, *_unstated(raw, derived, context)]
+    return Corrected((*net.rows, *derived), tuple(dict.fromkeys(findings)))
 
 
 def _check_units(raw: Sequence[Row], context: Context) -> None:
@@ -97,7 +102,8 @@ def _check_units(raw: Sequence[Row], context: Context) -> None:
 
 
 def _when(context: Context, time_h: float) -> datetime:
-    return context.first_dose_time + timedelta(hours=time_h)
+    # Only an animal without a dose has no first one, and its scans are baselines, which nothing is derived from.
+    return (context.first_dose_time or datetime.min) + timedelta(hours=time_h)
 
 
 def _check_times(raw: Sequence[Row], context: Context, findings: list[Finding]) -> bool:
@@ -215,7 +221,7 @@ def _derive(row: Row, scale: _Scale) -> Row:
         sd_scale=sd_scale,
         lloq=_times(row.lloq, factor),
         uloq=_times(row.uloq, factor),
-        cens=row.cens if value is not None else None,
+        cens=row.cens if value is not None or _times(row.uloq, factor) is not None else None,
         flag=tuple(dict.fromkeys(row.flag + scale.flags)),
         method=">".join(filter(None, (row.method, *scale.stages))),
     )
@@ -223,14 +229,6 @@ def _derive(row: Row, scale: _Scale) -> Row:
 
 def _times(value: float | None, factor: float | None) -> float | None:
     return None if value is None or factor is None else value * factor
-
-
-def _background(context: Context) -> list[Finding]:
-    # Asked for and not done must be said with every scan: the numbers look the same.
-    if context.corrections.background == "none":
-        return []
-    words = "corrections.background: baseline is not available yet: label_amount and all from it still hold the background"
-    return [Finding("background_unavailable", "warn", words)]
 
 
 def _unstated(raw: Sequence[Row], derived: Sequence[Row], context: Context) -> list[Finding]:

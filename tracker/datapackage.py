@@ -103,6 +103,8 @@ QUANTITY_MEANINGS: dict[str, str] = {
     "cells_viable": "live cells: from a reporter, or the joint estimate",
     "viable_fraction": "share of the organ's label that is in live cells",
     "cells_viable_per_g": "cells_viable over the organ's mass",
+    "hypointense_volume": "volume of the organ's voxels that are darker than the reference tissue, tissue's own dark voxels included",
+    "cells_focal": "cells by the hypointense volume's own calibration, what was dark before the dose taken off",
 }
 
 

@@ -5,6 +5,7 @@ They hold data and metadata only; what can be done with them lives in the other 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,8 +60,9 @@ def frame_middle(times: FrameTimes, frame: int) -> datetime:
 class Scan:
     """One scan as its modality's ``read`` gives it.
 
-    ``values`` (t, z, y, x), NumPy or dask (lazy until a stage needs it), rescaled but in the maker's own ``unit``;
-    ``header`` is the modality's own frozen dataclass with what its ``calibrate`` needs; ``findings`` what reading noted.
+    ``values`` (t, z, y, x), NumPy or dask (lazy until a stage needs it), rescaled but in the maker's own ``unit``; where the
+    scanner took several images at one time (echoes), the first axis is those images, and ``header`` says what they are. ``header``
+    is the modality's own frozen dataclass with what its ``calibrate`` needs; ``findings`` what reading noted.
     """
 
     values: Any
@@ -72,12 +74,31 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """What a scan measured, in a unit that organs can be summed in, at the middle of each frame.
+class Conversion:
+    """What turns an image's own value into label: concentration [``unit``] = value × ``factor``, with the factor's relative sd.
 
-    ``values`` (t, z, y, x); ``sd_voxel`` the same shape, or None where the noise must be read from the image itself;
-    ``scale_cv`` the relative standard deviation that all voxels share (calibration), None where nobody stated it.
-    ``kind`` says what a sum over voxels means: ``concentration`` (amount per mL; amount = Σ value × volume).
+    ``scale_cv`` is shared by all values of a study, None where nobody stated it. ``flags`` go onto every row made with it.
+    """
+
+    factor: float
+    unit: str
+    scale_cv: float | None
+    method: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a scan measured, in a unit that organs can be averaged in, at the middle of each frame.
+
+    ``values`` (t, z, y, x), NaN where nothing could be measured; ``sd_voxel`` the same shape, or None where the noise must be
+    read from the image itself; ``scale_cv`` the relative standard deviation that all voxels share (calibration), None where
+    nobody stated it. ``kind`` says what a sum over voxels means: ``concentration`` (amount per mL; amount = Σ value × volume) or
+    ``relaxation_rate`` (1/s, the tissue's own and the label's on top; ``conversion`` makes it a concentration).
+    ``censored`` (t, z, y, x), true where the voxel's value is above what could be told, or None; ``limit`` the highest value
+    that could have been told there, NaN where that is not known. ``maps`` are further images by name, (z, y, x) or (t, z, y, x) on
+    the same grid, and ``facts`` numbers of the scan by name: for people to look at and for the modality's own ``measure``.
+    Any other ``kind`` is one that only the modality's own ``measure`` can turn into organ values.
     """
 
     values: Any
@@ -89,6 +110,11 @@ class Quantity:
     scale_cv: float | None = None
     method: str = ""
     findings: tuple[Finding, ...] = ()
+    conversion: Conversion | None = None
+    censored: Any = None
+    limit: Any = None
+    maps: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ Headers only. Formats are recognised by the modalities' own `recognise` and by D
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from tracker.dicom import Dropped, Instance, Series, group_series, read_instances, walk
 from tracker.dicom.geometry import stack
@@ -17,7 +19,7 @@ from tracker.dicom.headers import COMMON_TAGS
 from tracker.dicom.pixels import check_pixels
 from tracker.dicom.times import parse_date_time, parse_datetime
 from tracker.errors import InputError
-from tracker.modality import modalities
+from tracker.modality import Recognised, modalities
 
 # Headers are read in batches so that a walk over many thousands of files shows its progress.
 _BATCH = 200
@@ -57,15 +59,29 @@ class Progress:
     total: int
 
 
-def _measured_as(dicom_modality: str) -> tuple[str, str]:
-    """The sheet's (modality, role) for a DICOM modality: the one whose reader takes it; else an anatomy scan."""
-    from importlib import import_module
-
+def _recognisers() -> tuple[tuple[Mapping[str, str], ModuleType | None], ...]:
+    """Of each modality: DICOM's words for it with the sheet's, and its own ``recognise.py`` where it has one."""
+    found = []
     for one in modalities():
         taken = getattr(import_module(f"tracker.{one.package}"), "DICOM_MODALITIES", {})
-        if dicom_modality in taken:
-            return taken[dicom_modality], "followup"
-    return ({"CT": "ct", "MR": "mr"}.get(dicom_modality, ""), "anatomy")
+        own = (one.folder / "recognise.py").is_file()
+        found.append((taken, import_module(f"tracker.{one.package}.recognise") if own else None))
+    return tuple(found)
+
+
+def _kind(series: Series) -> str:
+    return str(series.first.get("Modality", "")).upper()
+
+
+def _recognised(groups: Sequence[Series]) -> list[Recognised]:
+    """What each series of a folder is: what the modality whose reader takes it says; else an anatomy scan."""
+    found = [Recognised({"CT": "ct", "MR": "mr"}.get(_kind(g), ""), "anatomy") for g in groups]
+    for taken, own in _recognisers():
+        places = [n for n, g in enumerate(groups) if _kind(g) in taken]
+        named = own.recognise([groups[n] for n in places]) if own else [Recognised(taken[_kind(groups[n])], "followup") for n in places]
+        for n, one in zip(places, named, strict=True):
+            found[n] = one
+    return found
 
 
 def _problem(series: Series) -> str:
@@ -101,13 +117,12 @@ def _seconds(instance: Instance) -> float:
     return 0.0 if start is None else (start - datetime(1970, 1, 1)).total_seconds()
 
 
-def _describe(series: Series) -> Found:
-    first = series.first
-    kind = str(first.get("Modality", "")).upper()
-    modality, role = _measured_as(kind)
+def _describe(series: Series, known: Recognised) -> Found:
+    first, kind = series.first, _kind(series)
     frames = int(first.get("NumberOfFrames", 1) or 1) * len(series.instances)
     shape = f"{frames} × {first.get('Rows', '?')} × {first.get('Columns', '?')}"
-    problem = _problem(series) or ("" if modality else f"nothing here measures DICOM modality {kind or 'unknown'}")
+    unmeasured = "" if known.modality else f"nothing here measures DICOM modality {kind or 'unknown'}"
+    problem = _problem(series) or known.problem or unmeasured
     starts = [s for s in map(_acquired, series.instances) if s is not None]
     number = str(first.get("SeriesNumber", ""))
     return Found(
@@ -119,8 +134,8 @@ def _describe(series: Series) -> Found:
         len(series.instances),
         shape,
         min(starts, default=None),
-        modality,
-        role,
+        known.modality,
+        known.role,
         problem,
     )
 
@@ -132,17 +147,18 @@ def take_inventory(root: Path, files: Iterable[Path] | None = None) -> Iterator[
     """
     walked = walk(root)
     paths = tuple(files) if files is not None else walked.files
+    tags = (*COMMON_TAGS, "AcquisitionDateTime", *(tag for _, own in _recognisers() if own for tag in own.TAGS))
     instances: list[Instance] = []
     dropped = list(walked.dropped)
     for at in range(0, len(paths), _BATCH):
-        read, failed = read_instances(paths[at : at + _BATCH], (*COMMON_TAGS, "AcquisitionDateTime"))
+        read, failed = read_instances(paths[at : at + _BATCH], tags)
         instances += read
         dropped += failed
         yield Progress(min(at + _BATCH, len(paths)), len(paths))
     series: list[Found] = []
     for folder in sorted({i.path.parent for i in instances}):
         groups, left = group_series([i for i in instances if i.path.parent == folder])
-        series += [_describe(g) for g in groups]
+        series += [_describe(g, known) for g, known in zip(groups, _recognised(groups), strict=True)]
         dropped += left
     yield Inventory(root, tuple(series), tuple(dropped))
 

@@ -24,6 +24,19 @@ class Modality:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a DICOM series is: the sheet's word for its modality, its role, and why it gets no row of its own (empty where it does).
+
+    A modality whose series need a look at more than DICOM's modality has a ``recognise.py`` with
+    ``recognise(series) -> tuple[Recognised, ...]`` for its series of one folder, and ``TAGS``, which it needs to see.
+    """
+
+    modality: str
+    role: str
+    problem: str = ""
+
+
 @cache
 def modalities() -> tuple[Modality, ...]:
     """Every folder beside this file that has ``calibrate.py`` or ``tabulate.py``, by name.
@@ -49,6 +62,16 @@ def modality(name: str) -> Modality:
             return one
     known = ", ".join(n for m in modalities() for n in m.names)
     raise InputError("unknown_modality", "no modality has this name", found=repr(name), expected=known, do="use one of the known names")
+
+
+def has_part(name: str, module: str) -> bool:
+    """Whether a modality's folder has this file: some are a modality's own choice (``measure``, ``standards``).
+
+    >>> has_part("pet", "calibrate"), has_part("pet", "no_such_file")
+    (True, False)
+    """
+    folder = modality(name).folder
+    return (folder / f"{module}.py").is_file() or (folder / module / "__init__.py").is_file()
 
 
 def part(name: str, module: str) -> ModuleType:

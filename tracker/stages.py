@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracker.errors import Finding, InputError
 from tracker.image import OrganMap, Quantity
-from tracker.modality import part
+from tracker.modality import has_part, part
 from tracker.provenance import RawFile, raw_files
 from tracker.qc import QcRow
 from tracker.study.model import Context
+from tracker.study.rows import Acquisition
 from tracker.table import Row, read_rows, write_rows
+
+if TYPE_CHECKING:
+    from tracker.quantify import OrganValue, Quantified
 
 log = logging.getLogger(__name__)
 Work = Callable[[Context], Sequence[Finding]]
-Draw = Callable[[Path, Quantity, OrganMap, str], None]
+Controls = tuple[Sequence[Context], Mapping[str, Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What makes pictures: of ``one`` scan (file, quantity, organs, title), and of an animal's scans ``together``.
+
+    What a person looks at is not this file's business.
+    """
+
+    one: Callable[[Path, Quantity, OrganMap, str], None]
+    together: Callable[[Path, Sequence[tuple[str, Quantity, OrganMap]], str], None]
 
 
 def _qc(context: Context, stage: str, finding: Finding) -> QcRow:
@@ -117,45 +133,96 @@ def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple
     return each_scan(_present(contexts, quantities, ".nii"), "organs", work)
 
 
-def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: tuple[Path, Path], draw: Draw) -> tuple[QcRow, ...]:
+def _measure(quantity: Quantity, organ_map: OrganMap, context: Context, ceilings: Mapping[str, float]) -> Quantified:
+    """The rows of one scan: what all modalities share, and what this one measures by a file ``measure`` of its own, if it has one."""
+    from tracker.quantify import Beside
+    from tracker.quantify import quantify as measure
+
+    values: Sequence[OrganValue] = ()
+    findings: Sequence[Finding] = ()
+    if has_part(context.acquisition.modality, "measure"):
+        values, findings = part(context.acquisition.modality, "measure").measure(quantity, organ_map, context)
+    result = measure(quantity, organ_map, context, Beside(ceilings, values))
+    return replace(result, findings=(*result.findings, *findings))
+
+
+def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: tuple[Path, Path], drawing: Drawing) -> tuple[QcRow, ...]:
     """Measures organs in each scan. ``folders`` are the quantities' and the organ maps'; ``outputs`` take a table and a picture a scan.
 
-    ``draw`` makes the picture: what a person looks at is not this file's business.
+    Scans before the dose come first: what their organs could have shown bounds those that show nothing later.
     """
     from tracker.nifti import read_organ_map, read_quantity
-    from tracker.quantify import quantify as measure
+    from tracker.quantify import organ_ceilings
 
     tables, pictures = outputs
     for folder in outputs:
         folder.mkdir(parents=True, exist_ok=True)
+    ceilings: dict[str, float] = {}
+    seen: list[tuple[Context, Quantity, OrganMap]] = []
 
     def work(context: Context) -> Sequence[Finding]:
         scan = context.acquisition
         quantity, organ_map = read_quantity(folders[0] / f"{scan.key}.nii"), read_organ_map(folders[1] / f"{scan.key}.nii")
-        result = measure(quantity, organ_map, context)
+        result = _measure(quantity, organ_map, context, ceilings if scan.role == "followup" else {})
+        if scan.role == "baseline":
+            ceilings.update(organ_ceilings(quantity, organ_map))
         write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
-        draw(
-            pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png",
-            quantity,
-            organ_map,
-            f"{scan.subject}, {scan.session}, {scan.modality}",
-        )
+        picture = pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png"
+        drawing.one(picture, quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
+        seen.append((context, quantity, organ_map))
         return result.findings
 
-    return each_scan(_present(contexts, folders[1], ".nii"), "quantify", work)
+    present = sorted(_present(contexts, folders[1], ".nii"), key=lambda c: c.acquisition.role != "baseline")
+    rows = each_scan(present, "quantify", work)
+    _draw_together(seen, pictures, drawing)
+    return rows
 
 
-def correct(contexts: Sequence[Context], tables: Path, rows: Path) -> tuple[QcRow, ...]:
-    """Corrects each scan's rows for what happens to its label; writes measured and derived rows of all scans as one table."""
+def _draw_together(seen: Sequence[tuple[Context, Quantity, OrganMap]], pictures: Path, drawing: Drawing) -> None:
+    """One picture of a subject's rates before and after the dose, where it has both: the change is what a person looks for."""
+    rates = [one for one in seen if one[1].kind == "relaxation_rate"]
+    roles = {context.acquisition.role for context, _, _ in rates}
+    if not {"baseline", "followup"} <= roles:
+        return
+    scan = rates[0][0].acquisition
+    scans = [(context.acquisition.session, quantity, organ_map) for context, quantity, organ_map in rates]
+    scans.sort(key=lambda one: one[1].times.origin)
+    drawing.together(pictures / f"{scan.modality}_{scan.subject}_before_after.png", scans, f"{scan.subject}, {scan.modality} before and after the dose")
+
+
+def correct(contexts: Sequence[Context], tables: Path, rows: Path, controls: Controls = ((), {})) -> tuple[QcRow, ...]:
+    """Corrects each scan's rows for background and for what happens to its label; writes measured and derived rows as one table.
+
+    ``controls`` are scans of other animals without label: their contexts, and by animal the folder of their tables.
+    """
+    from tracker.background import Before
     from tracker.correct import correct as follow
 
     corrected: list[Row] = []
+    others = _control_rows(*controls)
 
     def work(context: Context) -> Sequence[Finding]:
-        result = follow(read_rows(tables / f"{context.acquisition.key}.csv"), context)
+        scan = context.acquisition
+        own = [read_rows(tables / f"{c.acquisition.key}.csv") for c in present if _is_before(c, scan)]
+        result = follow(read_rows(tables / f"{scan.key}.csv"), context, Before(own, others))
         corrected.extend(result.rows)
         return result.findings
 
-    found = each_scan(_present(contexts, tables, ".csv"), "correct", work)
+    present = _present(contexts, tables, ".csv")
+    found = each_scan(present, "correct", work)
     write_rows(rows, corrected, digits=17)
+    return found
+
+
+def _is_before(context: Context, scan: Acquisition) -> bool:
+    return context.acquisition.role == "baseline" and context.acquisition.label == scan.label
+
+
+def _control_rows(contexts: Sequence[Context], folders: Mapping[str, Path]) -> dict[str, list[Row]]:
+    """By animal, the rows of its scans without label; of an animal with several, those of the first that was measured."""
+    found: dict[str, list[Row]] = {}
+    for context in contexts:
+        path = folders[context.acquisition.subject] / f"{context.acquisition.key}.csv"
+        if path.exists() and context.acquisition.subject not in found:
+            found[context.acquisition.subject] = read_rows(path)
     return found

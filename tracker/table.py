@@ -27,6 +27,8 @@ QUANTITIES: dict[str, tuple[str, ...]] = {
     "cells_viable": ("cells",),
     "viable_fraction": ("1",),
     "cells_viable_per_g": ("cells/g",),
+    "hypointense_volume": ("mL",),
+    "cells_focal": ("cells",),
 }
 
 FLAGS: dict[str, str] = {
@@ -37,7 +39,8 @@ FLAGS: dict[str, str] = {
     "extravasation": "the injection site holds more of the dose than the limit in the config",
     "mass_balance": "organs sum to an implausible share of the dose",
     "assumed_all_live": "all label is taken to be in live cells",
-    "no_baseline": "no baseline to subtract",
+    "no_baseline": "no baseline to subtract: what the tissue has of its own is not told from the label",
+    "relaxivity_prior": "label from a prior of the relaxivity, not from a calibration: good to no better than a factor of three to five",
     "corrections_missing": "the scan lacks a correction (attenuation, scatter, randoms, normalisation, dead time)",
     "nonfinite_voxels": "NaN voxels inside the organ were left out; the share is in qc",
     "no_residual": "no residual activity in the sheet: taken as 0",

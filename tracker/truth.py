@@ -6,9 +6,10 @@ import csv
 import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from tracker.table import Row
 
@@ -18,17 +19,24 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One organ over all scans: ``n`` values, the median and the largest difference from the truth [% of the truth], the share of
-    values whose 95 % interval covers it (None where no value has an interval), the median truth and the median difference in
-    the quantity's own unit, which say whether a large percentage matters. Missing values do not count."""
+    """One organ over all scans of a modality: how far its measured values are from the truth, and how often their interval holds it.
 
+    ``n`` measured values with their median and largest difference [% of the truth], and the median truth and median difference in
+    the quantity's own unit, which say whether a large percentage matters; None where there is none. ``n_censored`` values beyond
+    a limit, which have no difference. ``covered_percent``: share of the 95 % intervals that hold the truth, None where no value
+    has one; that of a value above a limit is all from the limit up, of one below it all up to the limit, each widened by the
+    limit's own uncertainty where that is stated. Missing values do not count.
+    """
+
+    modality: str
     organ: str
     n: int
-    median_percent: float
-    largest_percent: float
+    n_censored: int
+    median_percent: float | None
+    largest_percent: float | None
     covered_percent: float | None
-    median_truth: float
-    median_difference: float
+    median_truth: float | None
+    median_difference: float | None
 
 
 def _key(subject: str, session: str, modality: str, organ: str, time_h: float) -> tuple[str, str, str, str, float]:
@@ -46,29 +54,43 @@ def read_truth(path: Path, quantity: str) -> dict[tuple[str, str, str, str, floa
 
 
 def compare(rows: Iterable[Row], truths: Iterable[Path], quantity: str = "injected_percent") -> list[Comparison]:
-    """Every organ's differences from the truth, in the order of the rows; organs whose truth is 0 everywhere are left out."""
+    """Every modality's and organ's differences from the truth, in the order of the rows; where the truth is 0 it is left out."""
     true = {key: value for path in truths for key, value in read_truth(path, quantity).items()}
-    found: dict[str, list[tuple[Row, float]]] = {}
+    found: dict[tuple[str, str], list[tuple[Row, float]]] = {}
     for row in rows:
-        if row.quantity == quantity and row.value is not None and row.time_h is not None:
+        if row.quantity == quantity and row.time_h is not None and (row.cens or row.value is not None):
             value = true.get(_key(row.subject, row.session, row.modality, row.organ, row.time_h))
             if value:
-                found.setdefault(row.organ, []).append((row, value))
-    return [_comparison(organ, pairs) for organ, pairs in found.items()]
+                found.setdefault((row.modality, row.organ), []).append((row, value))
+    return [_comparison(*place, pairs) for place, pairs in found.items()]
 
 
-def _comparison(organ: str, pairs: Sequence[tuple[Row, float]]) -> Comparison:
-    percent = [100 * ((row.value or 0.0) / true - 1) for row, true in pairs]
-    inside = [
-        abs((row.value or 0.0) - true) <= _Z95 * math.hypot(row.sd_noise, row.sd_scale)
-        for row, true in pairs
-        if row.sd_noise is not None and row.sd_scale is not None
-    ]
-    covered = 100 * sum(inside) / len(inside) if inside else None
-    differences = [(row.value or 0.0) - true for row, true in pairs]
-    largest = max(percent, key=abs)
-    truth = statistics.median(true for _, true in pairs)
-    return Comparison(organ, len(pairs), statistics.median(percent), largest, covered, truth, statistics.median(differences))
+def _comparison(modality: str, organ: str, pairs: Sequence[tuple[Row, float]]) -> Comparison:
+    measured = [(row.value, true) for row, true in pairs if not row.cens and row.value is not None]
+    percent = [100 * (value / true - 1) for value, true in measured]
+    held = [inside for inside in (_holds(row, true) for row, true in pairs) if inside is not None]
+    return Comparison(
+        modality,
+        organ,
+        n=len(measured),
+        n_censored=len(pairs) - len(measured),
+        median_percent=statistics.median(percent) if percent else None,
+        largest_percent=max(percent, key=abs) if percent else None,
+        covered_percent=100 * sum(held) / len(held) if held else None,
+        median_truth=statistics.median(true for _, true in measured) if measured else None,
+        median_difference=statistics.median(value - true for value, true in measured) if measured else None,
+    )
+
+
+def _holds(row: Row, true: float) -> bool | None:
+    """Whether a value's 95 % interval holds the truth; None where it has no interval."""
+    stated = row.sd_noise is not None and row.sd_scale is not None
+    half = _Z95 * math.hypot(row.sd_noise or 0.0, row.sd_scale or 0.0) if stated else 0.0
+    if row.cens == -1:
+        return None if row.uloq is None else true >= row.uloq - half
+    if row.cens == 1:
+        return None if row.lloq is None else true <= row.lloq + half
+    return abs((row.value or 0.0) - true) <= half if stated else None
 
 
 COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Comparison))
@@ -88,5 +110,9 @@ def read_comparison(path: Path) -> list[Comparison]:
     """The rows that `write_comparison` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    numbers = [{k: float(v) if v else None for k, v in line.items() if k not in ("organ", "n")} for line in lines]
-    return [Comparison(organ=line["organ"], n=int(line["n"]), **n) for line, n in zip(lines, numbers, strict=True)]  # type: ignore[arg-type]
+    return [_read(line) for line in lines]
+
+
+def _read(line: Mapping[str, str]) -> Comparison:
+    numbers: dict[str, Any] = {k: float(v) if v else None for k, v in line.items() if k.endswith(("_percent", "_truth", "_difference"))}
+    return Comparison(line["modality"], line["organ"], int(line["n"]), int(line["n_censored"]), **numbers)

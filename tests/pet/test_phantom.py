@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from tracker.digital import DigitalStudy, animal_rates, digital_study, organ_shares, write_organs
 from tracker.errors import InputError
 from tracker.image import Grid, voxel_volume_ml
 from tracker.mouse import mouse_grid, mouse_labels
@@ -29,18 +30,17 @@ from tracker.pet.phantom import (
     concentration_at_dose,
     map_fractions,
     net_dose_bq,
+    pet_phantom,
     scan,
-    study_phantom,
     write_acquisition,
     write_classic,
     write_enhanced,
     write_nifti_bids,
     write_nm,
-    write_organs,
     write_scan_raw,
     write_study_raw,
 )
-from tracker.pet.phantom.study import animal_rates, nuclide_key, organ_shares
+from tracker.pet.phantom.study import nuclide_key
 from tracker.study.load import load_study
 from tracker.study.model import Config, Corrections, Organs, Study
 from tracker.study.rows import Acquisition, Dose, Label, Subject
@@ -529,7 +529,10 @@ def test_input_is_not_changed(tmp_path: Path, truth: PetTruth) -> None:
 
 def make_study(root: Path, **phantom: object) -> Study:
     sessions = {"h001": 1.0, "h024": 24.0}
-    section: dict[str, object] = {"seed": 5, "voxel_mm": 2.0, "session_hours": sessions} | phantom
+    shared = {f.name for f in fields(DigitalStudy)}
+    section: dict[str, object] = {"seed": 5, "voxel_mm": 2.0, "session_hours": sessions}
+    section |= {key: value for key, value in phantom.items() if key in shared}
+    section["pet"] = {key: value for key, value in phantom.items() if key not in shared}
     config = Config("digital", Organs(), Corrections(), (), {}, section)
     at = datetime(2026, 3, 2, 9)
     dose = Dose("", at, "zr", 5e5, "intravenous", amount=4e5, amount_unit="Bq", assay_time=at - timedelta(hours=1),
@@ -537,7 +540,7 @@ def make_study(root: Path, **phantom: object) -> Study:
     label = Label("zr", "radionuclide", "Zr-89", True, 96.0, retention_half_time_h=140.0)
     animals = (("a1", 23.0, "healthy"), ("a2", 27.0, "injured"))
     rows = tuple(
-        Acquisition(a, s, "pet", root / a / s / "pet", f"{a}_{s}", organs=root / a / s / "organs.nii.gz")
+        Acquisition(a, s, "pet", root / a / s / "pet", f"{a}_{s}", label="zr", organs=root / a / s / "organs.nii.gz")
         for a, *_ in animals
         for s in sessions
     )
@@ -633,11 +636,18 @@ def test_calibration_factor_is_shared_by_the_scans_of_an_animal(tmp_path: Path) 
     assert all(0.6 < r[0] < 1.6 for r in ratio.values())
 
 
+def test_a_scan_takes_the_dose_of_its_own_label(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    iron = Dose("a1", study.doses[0].dose_time, "spio", 5e5, "intravenous", amount=6.0, amount_unit="ug")
+    both = replace(study, doses=(iron, *study.doses), labels=(Label("spio", "iron", dilutes=True, doubling_time_h=96.0), *study.labels))
+    assert write_scan_raw(both, both.acquisitions[0]) == write_scan_raw(study, study.acquisitions[0])
+
+
 def test_animals_vary(tmp_path: Path) -> None:
     study = make_study(tmp_path, variation_percent=10.0)
-    one, two = (animal_rates(study_phantom(study), replace(study.subjects[0], subject=s)) for s in ("a1", "a9"))
+    one, two = (animal_rates(digital_study(study), replace(study.subjects[0], subject=s)) for s in ("a1", "a9"))
     assert one.liver.extraction != two.liver.extraction
-    assert one == animal_rates(study_phantom(study), study.subjects[0])
+    assert one == animal_rates(digital_study(study), study.subjects[0])
 
 
 def test_spect_rows_are_nm(tmp_path: Path) -> None:
@@ -683,15 +693,27 @@ def _unknown_key(s: Study) -> Study:
     return replace(s, config=replace(s.config, phantom=dict(s.config.phantom or {}) | {"voxels": 1.0}))
 
 
+def _unknown_pet_key(s: Study) -> Study:
+    return replace(s, config=replace(s.config, phantom=dict(s.config.phantom or {}) | {"pet": {"noise": 1.0}}))
+
+
 def _unknown_format(s: Study) -> Study:
-    return replace(s, config=replace(s.config, phantom=dict(s.config.phantom or {}) | {"formats": ["classical"]}))
+    return replace(s, config=replace(s.config, phantom=dict(s.config.phantom or {}) | {"pet": {"formats": ["classical"]}}))
+
+
+def _doses_apart(s: Study) -> Study:
+    later = replace(s.doses[0], label="spio", dose_time=s.doses[0].dose_time + timedelta(hours=1))
+    return replace(s, doses=(*s.doses, later))
 
 
 def _no_section(s: Study) -> Study:
     return replace(s, config=replace(s.config, phantom=None))
 
 
-@pytest.mark.parametrize("damage", [_no_dose, _two_doses, _other_nuclide, _no_session, _unknown_key, _unknown_format, _no_section])
+@pytest.mark.parametrize(
+    "damage",
+    [_no_dose, _two_doses, _doses_apart, _other_nuclide, _no_session, _unknown_key, _unknown_pet_key, _unknown_format, _no_section],
+)
 def test_wrong_study_is_an_input_error(tmp_path: Path, damage: Callable[[Study], Study]) -> None:
     study = damage(make_study(tmp_path))
     with pytest.raises(InputError, match=r"phantom_config|phantom_sheets"):
@@ -701,10 +723,11 @@ def test_wrong_study_is_an_input_error(tmp_path: Path, damage: Callable[[Study],
 @pytest.mark.parametrize(("name", "scans"), [("config", 20), ("config/small", 4)])
 def test_demo_studies_load(name: str, scans: int) -> None:
     study = load_study(DEMO / name / "config.yaml", check_paths=False)
-    phantom = study_phantom(study)
-    assert len(study.acquisitions) == scans
-    assert {a.session for a in study.acquisitions} == set(phantom.session_hours)
-    assert {s.group for s in study.subjects} == {"healthy", phantom.injured_group}
+    digital = digital_study(study)
+    assert pet_phantom(study).formats == ("classic", "enhanced")
+    assert len([a for a in study.acquisitions if a.modality == "pet"]) == scans
+    assert {a.session for a in study.acquisitions} == set(digital.session_hours)
+    assert {s.group for s in study.subjects} == {"healthy", digital.injured_group}
     weights = [s.body_weight_g for s in study.subjects]
     assert 22 <= min(weights) < max(weights) <= 28
 
@@ -713,10 +736,9 @@ def test_small_demo_is_written_where_its_rows_say(tmp_path: Path) -> None:
     shutil.copytree(DEMO / "config/small", tmp_path / "small", ignore=shutil.ignore_patterns("raw", "results", "phantom_truth.csv"))
     study = load_study(tmp_path / "small" / "config.yaml")
     rows = truth_of(write_study_raw(study))
-    assert all(any(a.path.iterdir()) and a.organs is not None and a.organs.is_file() for a in study.acquisitions)
-    kinds = {
-        a.session: {pydicom.dcmread(p, stop_before_pixels=True).SOPClassUID.name for p in a.path.iterdir()} for a in study.acquisitions
-    }
+    scans = [a for a in study.acquisitions if a.modality == "pet"]
+    assert all(any(a.path.iterdir()) and a.organs is not None and a.organs.is_file() for a in scans)
+    kinds = {a.session: {pydicom.dcmread(p, stop_before_pixels=True).SOPClassUID.name for p in a.path.iterdir()} for a in scans}
     assert kinds == {"h001": {"Positron Emission Tomography Image Storage"}, "h024": {"Enhanced PET Image Storage"}}
     lung, liver = (float(rows["m01", "h024", organ]["injected_percent"]) for organ in ("lung_left", "liver"))
     early_lung, early_liver = (float(rows["m01", "h001", organ]["injected_percent"]) for organ in ("lung_left", "liver"))

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.pet.pet_cases import calibrated, context_of
+from tracker.digital.dicom import ds_text
 from tracker.image import Quantity
-from tracker.pet.phantom.dicom import ds_text
 
 pytestmark = pytest.mark.shared
 

@@ -75,3 +75,12 @@ def test_time_zero_or_before_needs_a_linear_axis() -> None:
 def test_units_take_prefixes_only_where_they_can() -> None:
     assert [scaled_unit("Bq/mL", p) for p in (0, 3, 6, 9)] == ["Bq/mL", "kBq/mL", "MBq/mL", "GBq/mL"]
     assert scaled_unit("%/g", -3) == "10⁻³ %/g" and scaled_unit("cells", 6) == "10⁶ cells" and scaled_unit("Bq", -3) == "10⁻³ Bq"
+
+
+@pytest.mark.parametrize(("times", "unit"), [([-24.0, 1.0], "h"), ([-168.0, 0.5, 24.0], "days"), ([-0.5, 1.0], "min")])
+def test_times_before_the_dose_set_the_unit_too(times: list[float], unit: str) -> None:
+    axis = time_axis(times, 40.0, 290.0)
+    assert f"({unit})" in axis.title and 2 <= len(axis.ticks) <= 8
+    assert axis.ticks[0][1].startswith("−") and all(len(text) <= 4 for _, text in axis.ticks)
+    places = [pixel(axis, value) for value, _ in axis.ticks]
+    assert all(b - a >= 25 for a, b in pairwise(places)) and all(40 <= pixel(axis, t) <= 290 for t in times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -154,3 +155,42 @@ def test_scans_of_other_modalities_and_labels_are_charts_of_their_own() -> None:
     ]
     assert [(c.modality, c.label) for c in charts(rows)] == [("pet", "zr"), ("gamma", "zr"), ("pet", "cu")]
     assert charts([]) == ()
+
+
+def test_one_animal_in_two_modalities_has_two_curves_that_never_meet() -> None:
+    rows = [_row(t, 10.0 + t, modality=m, label=label) for t in (1.0, 2.0, 3.0) for m, label in (("pet", "zr"), ("mri", "fe"))]
+    found = charts(rows)
+    assert [(c.modality, c.label) for c in found] == [("pet", "zr"), ("mri", "fe")]
+    assert [len(line) for chart in found for line in _lines(_svg(chart, "liver"))] == [3, 3]
+
+
+def test_a_group_has_no_mean_where_an_animal_is_above_its_limit() -> None:
+    values = {"a": [10.0, 20.0, 30.0, 40.0], "b": [12.0, 22.0, 32.0, 42.0]}
+    rows = [_row(float(t), v, s) for s, series in values.items() for t, v in enumerate(series)]
+    for value in (25.0, None):  # the seen part of an organ, or nothing seen of it
+        above = [replace(r, value=value, cens=-1, uloq=25.0) if (r.subject, r.time_h) == ("b", 2.0) else r for r in rows]
+        chart = charts(above)[0]
+        assert [len(line) for line in _lines(_svg(chart, "liver"), "mean")] == [2]
+        assert "no mean" in chart.note and "Below a limit" not in chart.note
+    assert [len(line) for line in _lines(_svg(charts(rows)[0], "liver"), "mean")] == [4]
+
+
+def test_negative_amounts_are_drawn_and_counted() -> None:
+    rows = [_row(t, v, quantity="label_amount", unit="ug") for t, v in ((1.0, -0.5), (10.0, 0.5), (100.0, 2.0))]
+    (chart,) = charts(rows)
+    assert "Of 3 points 1 are below 0" in chart.note and len(list(_svg(chart, "liver").iter("circle"))) == 3
+    assert "below 0" not in charts(rows[1:])[0].note
+
+
+def test_baseline_scans_stand_before_the_dose() -> None:
+    rows = [_row(t, 30.0, quantity="r2star", unit="1/s") for t in (-24.0, 4.0, 24.0, 168.0)]
+    (line,) = _lines(_svg(charts(rows)[0], "liver"))
+    gaps = [b[0] - a[0] for a, b in pairwise(line)]
+    # A linear axis: pixels in proportion to hours, written with one decimal.
+    assert [gap / gaps[2] for gap in gaps] == pytest.approx([28 / 144, 20 / 144, 1.0], abs=0.002)
+
+
+def test_values_without_a_time_are_counted() -> None:
+    rows = [_row(1, 30.0), replace(_row(1, 31.0, "c1"), time_h=None), replace(_row(1, None, "c2"), time_h=None)]
+    assert charts(rows)[0].note.endswith("which have no time: 1.") and "no time" not in charts(rows[:1])[0].note
+    assert charts(rows[1:]) == ()

@@ -101,3 +101,19 @@ def test_flags_are_counted_with_their_meaning(study: Study, rows: tuple[Row, ...
 def test_empty_study_has_text(study: Study) -> None:
     empty = replace(study, subjects=(), doses=(), labels=(), acquisitions=())
     assert "no scan" in _all(empty, ()) and assumptions(empty, ()) == ()
+
+
+def test_scans_before_the_dose_are_not_after_it(study: Study, rows: tuple[Row, ...]) -> None:
+    text = _all(study, (*rows, replace(rows[0], time_h=-30.0)))
+    assert "7.08 d after the first dose; baseline scans up to 30 h before it" in text
+    assert "baseline" not in _all(study, rows)
+
+
+def test_iron_beside_a_nuclide_has_its_own_sentences(study: Study, rows: tuple[Row, ...]) -> None:
+    iron = tuple(
+        replace(r, modality="mri", label="fe", unit="ug", flag=("relaxivity_prior",)) for r in rows if r.quantity == "label_amount"
+    )
+    both, alone = _all(study, (*rows, *iron)), _all(study, iron)
+    assert "Iron is taken from the rate" in both and "corrected for decay to the first dose" in both
+    assert "Iron is taken from the rate" in alone and "corrected for decay to the first dose" not in alone
+    assert "Yablonskiy" in " ".join(assumptions(study, iron)) and "Yablonskiy" not in " ".join(assumptions(study, rows))

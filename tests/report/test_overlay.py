@@ -10,20 +10,23 @@ import pytest
 from PIL import Image
 
 from tests.report.conftest import mouse_scan
+from tests.report.rate_scans import labels_of, rate_scan
 from tracker.errors import InputError
 from tracker.image import Grid, OrganMap, Quantity, voxel_size_mm
-from tracker.report import overlay
-from tracker.report.overlay import upright, write_overlay
+from tracker.report import overlay, picture
+from tracker.report.overlay import write_overlay
+from tracker.report.rates import rate_image
+from tracker.report.upright import upright
 
 IDENTITY = np.diag([0.5, 0.5, 0.8, 1.0])
 
 
-def _views(affine: np.ndarray) -> tuple[overlay._View, ...]:
+def _views(affine: np.ndarray) -> tuple[picture.View, ...]:
     quantity, organs = mouse_scan(affine)
     return overlay._views(upright(quantity.values[0], organs.labels, quantity.grid), organs.names, (2, 7))
 
 
-def _side(view: overlay._View) -> tuple[str, str]:
+def _side(view: picture.View) -> tuple[str, str]:
     """The marks nearest to the brightest pixel: across and up."""
     row, column = np.unravel_index(np.argmax(view.picture), view.picture.shape)
     left, right, bottom, top = view.marks
@@ -153,7 +156,7 @@ def test_map_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_small_organs_are_drawn_over_large_ones() -> None:
     quantity, organs = mouse_scan(IDENTITY)
     turned = upright(quantity.values[0], np.where(organs.labels == 0, 9, organs.labels), quantity.grid)
-    names, styles = {**organs.names, 9: "rest"}, {i: overlay._Style(c, "-") for i, c in ((2, "#ff0000"), (7, "#00ff00"), (9, "#0000ff"))}
+    names, styles = {**organs.names, 9: "rest"}, {i: picture.Style(c, "-") for i, c in ((2, "#ff0000"), (7, "#00ff00"), (9, "#0000ff"))}
     figure = overlay._draw(overlay._views(turned, names, (2, 7, 9)), 1e4, "Bq/mL", styles)
     drawn = [tuple(c.get_edgecolor()[0][:3]) for c in figure.axes[0].collections]
     assert drawn == [(0, 0, 1), (0, 1, 0), (1, 0, 0)]
@@ -167,3 +170,32 @@ def test_forty_organs_and_long_names_fit(tmp_path: Path) -> None:
     pixels = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
     assert (pixels[:, -3:] == 255).all()  # no name runs over the right edge
     assert voxel_size_mm(organs.grid) == (0.8, 0.5, 0.5)
+
+
+def _rate_views(quantity: Quantity, organs: OrganMap) -> tuple[picture.View, ...]:
+    return overlay._slices(rate_image(quantity, organs), organs.names, (1, 2, 3))
+
+
+def test_a_rate_is_shown_in_slices_and_not_by_its_noisiest_voxel() -> None:
+    quantity, organs = rate_scan(0)
+    quantity.values[0, 3, 4, 5] = 1e4  # noise, in a slice that is not shown
+    coronal, sagittal, axial = _rate_views(quantity, organs)
+    assert [v.title for v in (coronal, sagittal, axial)] == ["coronal slice", "sagittal slice", "axial slice, through liver"]
+    for view, axis in ((coronal, 1), (sagittal, 2), (axial, 0)):
+        liver = organs.labels == 2
+        level = int(np.argmax(liver.sum(axis=tuple(k for k in range(3) if k != axis))))
+        np.testing.assert_array_equal(view.picture, quantity.values[0].take(level, axis))
+        np.testing.assert_array_equal(view.masks[2], liver.take(level, axis))
+        assert np.nanmax(view.picture) < 100 and view.empty == "white"
+
+
+def test_a_rate_s_air_is_white_and_lost_voxels_of_organs_are_not(tmp_path: Path) -> None:
+    plain, lost = rate_scan(0), rate_scan(0, above=labels_of() == 2)
+    write_overlay(tmp_path / "plain.png", *plain, "x")
+    write_overlay(tmp_path / "lost.png", *lost, "x")
+    colour = (0xE6, 0x00, 0xD8)
+    counts = [(np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) == colour).all(axis=2).sum() for name in ("plain", "lost")]
+    assert 20 < counts[0] < 400 and counts[1] > counts[0] + 5000  # the legend's patch; the liver in three views
+    assert sum(view.paint[0][1].sum() for view in _rate_views(*plain)) == 0
+    pale = (np.asarray(Image.open(tmp_path / "plain.png").convert("RGB")) == (0xFF, 0xE9, 0xA8)).all(axis=2).sum()
+    assert 20 < pale < 400  # the legend alone: air is not "no value"

@@ -188,3 +188,11 @@ def test_an_animal_without_a_group_is_not_called_all_subjects(inputs: ReportInpu
     page = render(replace(inputs, rows=rows))
     assert "no group" in page and "all subjects" not in page
     assert "all subjects" in render(replace(inputs, rows=tuple(replace(r, group="") for r in rows)))
+
+
+def test_a_chart_s_legend_names_its_own_groups(inputs: ReportInputs) -> None:
+    rows = tuple(r for r in inputs.rows if r.quantity == "suv" or r.group == "MSC")
+    legends = re.findall(r'<div class="legend">(.*?)</div>', render(replace(inputs, rows=rows)), re.S)
+    assert [("control" in legend, "MSC" in legend) for legend in legends] == [(False, True), (False, True), (True, True)] + [
+        (False, True)
+    ] * 2

@@ -87,3 +87,40 @@ def test_numbers_are_read_as_people_write_them(value: float, digits: int, text: 
 
 def test_durations() -> None:
     assert [duration_text(t) for t in (0.5, 1.0, 72.0, 96.0, 336.0)] == ["30 min", "1 h", "72 h", "4 d", "14 d"]
+
+
+def _above(rows: tuple[Row, ...], value: float | None) -> tuple[Row, ...]:
+    """The spleen of m02 above its limit of 5 in the last scan."""
+    return tuple(
+        replace(r, value=value, cens=-1, uloq=5.0) if (r.subject, r.organ, r.session) == ("m02", "spleen", "168h") else r for r in rows
+    )
+
+
+@pytest.mark.parametrize("value", [5.0, None])
+def test_a_mean_with_a_lower_bound_is_one(rows: tuple[Row, ...], value: float | None) -> None:
+    cell = _line(_above(rows, value), "spleen", "MSC")["injected percent per g [%/g]"]
+    other = _value(rows, "m01", "spleen")
+    assert cell.startswith("≥ ") and cell.endswith(" †") and "±" not in cell and "n =" not in cell
+    assert float(cell[2:-2]) == pytest.approx((other + 5.0) / 2, rel=5e-3)
+    assert "≥" not in _line(_above(rows, value), "spleen", "control")["injected percent per g [%/g]"]
+    assert "≥" not in _line(_above(rows, value), "brain", "MSC")["suv [g/mL]"]  # below a limit is not above one
+
+
+def test_two_modalities_are_two_tables(rows: tuple[Row, ...]) -> None:
+    iron = tuple(
+        replace(r, modality="mri", label="fe", unit="ug", value=-0.5, cens=0) for r in rows if r.quantity == "label_amount" and r.value
+    )
+    pet, mri = latest((*rows, *iron))
+    assert (pet.title, mri.title) == ("pet, zr89", "mri, fe") or (mri.title, pet.title) == ("pet, zr89", "mri, fe")
+    (table,) = (t for t in (pet, mri) if t.title == "mri, fe")
+    assert table.header[4:] == ("label amount [ug]",) and {line[4].split()[0] for line in table.rows} == {"-0.500"}
+
+
+def test_scans_before_the_dose_alone_have_a_time(rows: tuple[Row, ...]) -> None:
+    before = tuple(replace(r, time_h=-20.0) for r in rows if r.session == "1h")
+    assert _line(before, "liver", "MSC")["time"] == "-20 h"
+
+
+def test_verdict_counts_organs_that_are_lower_bounds(rows: tuple[Row, ...], findings: tuple[QcRow, ...]) -> None:
+    assert "1 organ reading(s) are lower bounds" in verdict(_above(rows, None), findings).text
+    assert "lower bound" not in verdict(rows, findings).text

@@ -208,6 +208,12 @@ def test_required_sheets(folder):
         ("organs: {source: segmentation}", "organs: {density_g_per_ml: {Lung: 1, lung: 2}}", "duplicate_key", ("Lung, lung",)),
         ("pet: {psf_fwhm_mm: 1.6, spill_over: gtm}", "pet: 5", "wrong_type", ("key pet", "a section of keys")),
         ("targets: [{quantity: cells_viable, modality: joint}]", "targets: {quantity: suv}", "wrong_type", ("pk.targets", "a list")),
+        ("pk:", "mri: {relaxivity_sd_per_s_per_mmolar: 3}\npk:", "missing_key", ("mri.relaxivity_per_s_per_mmolar", "1/s per mmol/L")),
+        ("pk:", "mri: {focal: {reference_organ: muscle}}\npk:", "missing_key", ("mri.focal.echo_time_ms", "[ms]")),
+        ("pk:", "mri: {focal: {reference_organ: m, echo_time_ms: 4, calibration: "
+         "{cells_per_ml: 1, field_t: 1, echo_time_ms: 4, voxel_mm: [1, 1]}}}\npk:",
+         "bad_value", ("mri.focal.calibration.voxel_mm", "at least 3 values")),
+        ("pk:", "mri: {estimator: arlo, coils: 0}\npk:", "out_of_range", ("mri.coils", "at least 1")),
     ],
 )  # fmt: skip
 def test_values(folder, old, new, code, parts):

@@ -161,7 +161,12 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     fill(folder)
     values = {"peak_sphere_ml": 1, "dose_sd_percent": 2, "body_weight_sd_percent": 1, "psf_fwhm_mm": 1.5, "calibration_sd_percent": 3,
               "units_calibration_bq_per_ml_per_unit": 2, "branching_fraction_scanner": 0.2, "branching_applied": '"yes"',
-              "sensitivity_cps_per_bq": 1e-4, "labels": "a.nii", "names": "a.tsv", "seed": 1}  # fmt: skip
+              "sensitivity_cps_per_bq": 1e-4, "labels": "a.nii", "names": "a.tsv", "seed": 1,
+              "noise_sd": 4, "relaxivity_per_s_per_mmolar": 250, "relaxivity_sd_per_s_per_mmolar": 20,
+              "saturation_magnetisation_a_m2_per_kg": 94, "reference_organ": "muscle", "reference_organ_sd_per_s": 3,
+              "control_group": "control", "session_sd_per_s": 2, "field_t": 9.4, "echo_time_ms": 4, "cells_per_ml": 1e6,
+              "cells_per_ml_sd": 1e5, "voxel_mm": [0.1, 0.1, 0.3], "reference_ug_per_ml": 900, "reference_sd_ug_per_ml": 9,
+              "signal_ratio": 1.2, "signal_ratio_sd": 0.1}  # fmt: skip
     lines = []
     for line in (folder / "config.yaml").read_text(encoding="utf-8").splitlines():
         bare = (
@@ -176,6 +181,21 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     assert config.organs.peak_sphere_ml == 1 and config.organs.atlas_labels == folder / "a.nii"
     assert config.constants["pet"]["branching_applied"] == "yes" and config.pk_targets[0].modality == "joint"
     assert config.phantom == {"seed": 1}
+    mri = config.constants["mri"]
+    assert mri["focal"]["calibration"]["voxel_mm"] == [0.1, 0.1, 0.3] and mri["fluorine"]["signal_ratio"] == 1.2
+
+
+def test_a_section_with_required_keys_stays_away_until_it_is_written(tmp_path):
+    """Its defaults alone would switch on what nobody asked for."""
+    folder = tmp_path / "new"
+    write_template(folder)
+    fill(folder)
+    assert "focal" not in load_study(folder / "config.yaml", check_paths=False).config.constants["mri"]
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    written = text.replace("\nmri:\n", "\nmri:\n  focal: {reference_organ: muscle, echo_time_ms: 8}\n", 1)
+    (folder / "config.yaml").write_text(written, encoding="utf-8")
+    focal = load_study(folder / "config.yaml", check_paths=False).config.constants["mri"]["focal"]
+    assert focal == {"reference_organ": "muscle", "echo_time_ms": 8, "threshold_sd": 5}
 
 
 def test_the_template_overwrites_nothing(tmp_path):

@@ -191,17 +191,22 @@ def pixel_spacing_mm(values: Sequence[float], where: object) -> tuple[float, flo
     return numbers[0], numbers[1]
 
 
-def stack(instances: Sequence[Instance], frame_key: Sequence[float], where: object) -> Stack:
-    """Single-slice instances as a `Stack`: `arrange` with the geometry of their headers."""
+def instance_slices(instances: Sequence[Instance]) -> Slices:
+    """Where single-slice instances of one series lie, in their order; raises `InputError` where a header has no place."""
     first = instances[0]
     thickness = first.get("SliceThickness")
-    slices = Slices(
+    return Slices(
         np.array([_geometry_tag(i, "ImagePositionPatient", 3) for i in instances]),
         _geometry_tag(first, "ImageOrientationPatient", 6),
         pixel_spacing_mm(_geometry_tag(first, "PixelSpacing", 2), first.path),
         None if thickness is None else float(thickness),
         str(first.get("FrameOfReferenceUID", "")),
     )
+
+
+def stack(instances: Sequence[Instance], frame_key: Sequence[float], where: object) -> Stack:
+    """Single-slice instances as a `Stack`: `arrange` with the geometry of their headers."""
+    slices, first = instance_slices(instances), instances[0]
     found = arrange(slices, frame_key, where)
     shape = (len(found.order[0]), int(first.get("Rows")), int(first.get("Columns")))
     grid = Grid(shape, found.affine, slices.frame_of_reference_uid)

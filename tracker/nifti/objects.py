@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from tracker.errors import Finding, InputError
-from tracker.image import FrameTimes, Grid, OrganMap, Quantity
+from tracker.image import Conversion, FrameTimes, Grid, OrganMap, Quantity
 from tracker.nifti.volumes import read_nifti, write_nifti
+
+# Images of a quantity beside its values, and what their files' names end in.
+_BESIDE = {"sd_voxel": "_sd.nii", "censored": "_censored.nii", "limit": "_limit.nii"}
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -64,7 +68,8 @@ def _findings(record: dict[str, Any]) -> tuple[Finding, ...]:
 
 
 def write_quantity(path: Path, quantity: Quantity) -> None:
-    """Writes ``path`` (.nii, float32, one frame in memory at a time) and a JSON beside it; ``<stem>_sd.nii`` where there is ``sd_voxel``.
+    """Writes ``path`` (.nii, float32, one frame in memory at a time) and a JSON beside it, and one more file for each further image:
+    ``<stem>_sd.nii``, ``<stem>_censored.nii``, ``<stem>_limit.nii`` where there are such, and ``<stem>_NAME.nii`` for each of ``maps``.
 
     float32 keeps 7 digits of a value; affine and times are kept exactly. Raises ValueError where ``path`` is not ``.nii``.
     """
@@ -79,11 +84,16 @@ def write_quantity(path: Path, quantity: Quantity) -> None:
         "start_s": [float(s) for s in times.start_s],
         "duration_s": [float(s) for s in times.duration_s],
         "scale_cv": quantity.scale_cv,
-        "has_sd_voxel": quantity.sd_voxel is not None,
+        "beside": [name for name in _BESIDE if getattr(quantity, name) is not None],
+        "maps": sorted(quantity.maps),
+        "facts": {name: float(value) for name, value in quantity.facts.items()},
+        "conversion": None if quantity.conversion is None else asdict(quantity.conversion),
         **_space(quantity.grid, quantity.method, quantity.findings),
     }
-    if quantity.sd_voxel is not None:
-        write_nifti(beside(path, "_sd.nii"), quantity.sd_voxel, quantity.grid)
+    for name in record["beside"]:
+        write_nifti(beside(path, _BESIDE[name]), getattr(quantity, name), quantity.grid, _dtype(name))
+    for name, values in quantity.maps.items():
+        write_nifti(beside(path, f"_{name}.nii"), values, quantity.grid, np.asarray(values[:1]).dtype)
     write_nifti(path, quantity.values, quantity.grid)
     _write_json(beside(path, ".json"), record)
 
@@ -95,21 +105,34 @@ def read_quantity(path: Path) -> Quantity:
     # A single frame may come back without its time axis; only the sidecar knows that it is one.
     values = values if values.ndim == 4 else values[None]
     times = FrameTimes(datetime.fromisoformat(record["origin"]), tuple(record["start_s"]), tuple(record["duration_s"]))
-    sd_voxel = None
-    if record["has_sd_voxel"]:
-        sd_voxel = read_nifti(beside(path, "_sd.nii"))[0]
-        sd_voxel = sd_voxel if sd_voxel.ndim == 4 else sd_voxel[None]
+    images = {name: _image(beside(path, _BESIDE[name])) for name in record["beside"]}
+    conversion = record["conversion"]
     return Quantity(
         values,
         record["unit"],
         _grid(record, values.shape),
         times,
         record["kind"],
-        sd_voxel,
+        images.get("sd_voxel"),
         record["scale_cv"],
         record["method"],
         _findings(record),
+        None if conversion is None else Conversion(**{**conversion, "flags": tuple(conversion["flags"])}),
+        images.get("censored"),
+        images.get("limit"),
+        {name: read_nifti(beside(path, f"_{name}.nii"))[0] for name in record["maps"]},
+        record["facts"],
     )
+
+
+def _dtype(name: str) -> Any:
+    # NIfTI has no type for true and false.
+    return np.uint8 if name == "censored" else np.float32
+
+
+def _image(path: Path) -> Any:
+    values = read_nifti(path)[0]
+    return values if values.ndim == 4 else values[None]
 
 
 def write_organ_map(path: Path, organs: OrganMap) -> None:

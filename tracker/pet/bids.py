@@ -5,7 +5,6 @@ Source: BIDS 1.10, «Positron emission tomography»; Norgaard 2022 doi:10.1038/s
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tracker.dicom.times import parse_time
+from tracker.dicom.values import number
 from tracker.errors import InputError
 from tracker.image import Scan
+from tracker.nifti.sidecar import read_sidecar, sidecar
 from tracker.pet import header as head
 from tracker.pet.classic import frame_times
 
@@ -22,28 +23,17 @@ _UNITS = {"bq/ml": "BQML", "bq/cc": "BQML", "kbq/ml": "KBQML"}
 _DOSE_BQ = {"bq": 1.0, "kbq": 1e3, "mbq": 1e6, "gbq": 1e9}
 
 
-def sidecar(path: Path) -> Path:
-    """The JSON file beside a NIfTI file: the same name with ``.json`` for ``.nii`` or ``.nii.gz``."""
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-
-
 def _load(path: Path) -> dict[str, Any]:
-    beside = sidecar(path)
-    if not beside.is_file():
+    record = read_sidecar(path)
+    if record is None:
         raise InputError(
             "sidecar_missing",
             "a NIfTI PET scan needs its BIDS sidecar",
             found="no file",
-            expected=beside.name,
+            expected=sidecar(path).name,
             where=path.parent,
             do="write units and times into it (BIDS-PET), or use the DICOM series",
         )
-    try:
-        record = json.loads(beside.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError("sidecar_unreadable", "the sidecar is not JSON", found=str(error), expected="JSON", where=beside) from error
-    if not isinstance(record, dict):
-        raise InputError("sidecar_unreadable", "the sidecar is not an object", found=type(record).__name__, expected="{ … }", where=beside)
     return record
 
 
@@ -59,13 +49,13 @@ def _need(record: dict[str, Any], key: str, where: Path) -> Any:
 def _optional(record: dict[str, Any], key: str, where: Path) -> float | None:
     """A number that may be missing; BIDS writes ``n/a`` for that."""
     value = record.get(key)
-    return None if str(value).strip().lower() == "n/a" else head.number(value, key, where)
+    return None if str(value).strip().lower() == "n/a" else number(value, key, where)
 
 
 def _numbers(value: Any, key: str, where: Path) -> np.ndarray:
     """A number or list of numbers; negative times are as given."""
     items = value if isinstance(value, list) else [value]
-    numbers = [head.number(v, key, where) for v in items]
+    numbers = [number(v, key, where) for v in items]
     if any(n is None or isinstance(v, bool) for n, v in zip(numbers, items, strict=True)):
         raise InputError("bad_number", f"{key} has an empty value", found=value, expected="numbers", where=where)
     return np.array(numbers, float)
@@ -130,7 +120,7 @@ def _decay(record: dict[str, Any], zero: datetime, where: Path) -> tuple[str, da
         )
     if not corrected:
         return "NONE", None
-    moment = head.number(_need(record, "ImageDecayCorrectionTime", where), "ImageDecayCorrectionTime", where)
+    moment = number(_need(record, "ImageDecayCorrectionTime", where), "ImageDecayCorrectionTime", where)
     return "TIME", zero + timedelta(seconds=float(moment or 0.0))
 
 
@@ -141,7 +131,8 @@ def read_bids(path: Path, acquired: datetime | None) -> Scan:
     """
     from tracker.nifti import nifti_grid, read_nifti
 
-    record, beside = _load(path), sidecar(path)
+    beside = sidecar(path)
+    record = _load(path)
     values, _ = read_nifti(path)
     grid, findings = nifti_grid(path)
     values = values if values.ndim == 4 else values[None]

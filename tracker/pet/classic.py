@@ -12,12 +12,12 @@ import numpy as np
 
 from tracker.clock import seconds_between
 from tracker.dicom import Instance, Stack, stack
+from tracker.dicom.frames import lazy_frames
 from tracker.dicom.pixels import check_pixels, load_frame
-from tracker.dicom.times import parse_date_time
+from tracker.dicom.values import acquisition_start, number, series_start, start_by_series_date
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes, Scan
 from tracker.pet import header as head
-from tracker.pet.frames import lazy_frames
 
 T = TypeVar("T")
 
@@ -30,14 +30,9 @@ def _starts(instances: Sequence[Instance], acquired: datetime | None, where: obj
     starts: list[datetime | None] = []
     findings: list[Finding] = []
     for instance in instances:
-        start = head.acquisition_start(instance)
-        series = _series_start(instance)
-        if start is None and series is not None and instance.get("AcquisitionDate") is None:
-            clock = parse_date_time(instance.get("SeriesDate"), instance.get("AcquisitionTime"))
-            start = None if clock is None else head.zoned(clock, instance)
-            if start is not None and start < series:
-                # A post-processed series of the same day, or an acquisition after midnight: a day lies between them.
-                start = None
+        start = acquisition_start(instance)
+        if start is None:
+            start = start_by_series_date(instance)
             if start is not None and not findings:
                 findings.append(
                     Finding("acquisition_date", "warn", "AcquisitionDate is missing: the series' date is used with AcquisitionTime")
@@ -61,7 +56,7 @@ def _starts(instances: Sequence[Instance], acquired: datetime | None, where: obj
 
 def _per_slice(instances: Sequence[Instance], keyword: str) -> np.ndarray:
     """A tag's number in every file, NaN where absent; milliseconds stay milliseconds."""
-    values = [head.number(i.get(keyword), keyword, i.path) for i in instances]
+    values = [number(i.get(keyword), keyword, i.path) for i in instances]
     return np.array([np.nan if v is None else v for v in values])
 
 
@@ -181,7 +176,7 @@ def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarr
         suv_type=_one(instances, "SUVType", where),
         decay_correction=_one(instances, "DecayCorrection", where),
         decay_reference=head.private_start(first),
-        series_start=_series_start(first),
+        series_start=series_start(first),
         slice_start_s=starts_s[order],
         slice_duration_s=_per_slice(instances, "ActualFrameDuration")[order] / 1000.0,
         frame_reference_s=_per_slice(instances, "FrameReferenceTime")[order] / 1000.0,
@@ -195,8 +190,3 @@ def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarr
         philips_activity_factor=philips[1],
         timezone=str(first.get("TimezoneOffsetFromUTC", "")),
     )
-
-
-def _series_start(first: Instance) -> datetime | None:
-    start = parse_date_time(first.get("SeriesDate") or first.get("StudyDate"), first.get("SeriesTime"))
-    return None if start is None else head.zoned(start, first)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tracker.dicom.frames import lazy_frames
 from tracker.errors import Finding, InputError
 from tracker.image import Grid, Scan
 from tracker.pet import header as head
 from tracker.pet.classic import frame_times
-from tracker.pet.frames import lazy_frames
 
 _UNITS = {"bq/cc": "BQML", "bq/ml": "BQML", "becquerels/cc": "BQML"}
 # PROCESSING_CODE of the image subheader, which nibabel calls `corrections_applied`: Norm 1, Atten_Meas 2, Atten_Calc 4,

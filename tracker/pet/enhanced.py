@@ -12,32 +12,19 @@ import numpy as np
 
 from tracker.clock import seconds_between
 from tracker.dicom import Instance
-from tracker.dicom.geometry import Slices, arrange, pixel_spacing_mm
+from tracker.dicom.frames import lazy_frames
+from tracker.dicom.functional import frame_slices, macro, sequence
+from tracker.dicom.geometry import arrange
 from tracker.dicom.pixels import check_pixels, load_frame
 from tracker.dicom.times import parse_datetime
+from tracker.dicom.values import acquisition_start, zoned
 from tracker.errors import InputError
 from tracker.image import Grid, Scan
 from tracker.pet import header as head
 from tracker.pet.classic import frame_times
-from tracker.pet.frames import lazy_frames
 
-_PLACE = {
-    "PlanePositionSequence": "ImagePositionPatient",
-    "PlaneOrientationSequence": "ImageOrientationPatient",
-    "PixelMeasuresSequence": "PixelSpacing",
-}
 # UCUM units of a real-world value map -> the words of (0054,1001) Units that the rest of the code speaks.
 _UCUM = {"bq/ml": "BQML", "g/ml{suvbw}": "GML", "{suvbw}g/ml": "GML", "g/ml": "GML", "{counts}": "CNTS"}
-
-
-def _sequence(frame: Any, shared: Any, keyword: str) -> Any:
-    """A functional group: the frame's own, else the shared one; empty where neither has it."""
-    return frame.get(keyword) or (shared.get(keyword) if shared is not None else None) or ()
-
-
-def _macro(frame: Any, shared: Any, keyword: str) -> Any:
-    """A functional group's first item; None where neither the frame nor all share it."""
-    return next(iter(_sequence(frame, shared, keyword)), None)
 
 
 def _unit_code(mapping: Any) -> str:
@@ -67,10 +54,10 @@ def real_world(sequence: Any, where: object) -> tuple[str, float]:
 
 def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
     """A frame's unit and slope: its real-world value map before its pixel value transformation."""
-    mappings = _sequence(frame, shared, "RealWorldValueMappingSequence")
+    mappings = sequence(frame, shared, "RealWorldValueMappingSequence")
     if mappings:
         return real_world(mappings, instance.path)
-    transform = _macro(frame, shared, "PixelValueTransformationSequence")
+    transform = macro(frame, shared, "PixelValueTransformationSequence")
     if transform is None:
         raise InputError(
             "rescale_slope", "a frame has no scale", found="no PixelValueTransformation", expected="one per frame", where=instance.path
@@ -85,7 +72,7 @@ def _scale(frame: Any, shared: Any, instance: Instance) -> tuple[str, float]:
 
 def _moment(text: Any, instance: Instance) -> datetime | None:
     found = parse_datetime(text)
-    return None if found is None else head.zoned(found, instance)
+    return None if found is None else zoned(found, instance)
 
 
 def _frame_content(
@@ -94,7 +81,7 @@ def _frame_content(
     """Per frame: acquisition start, reference time, and duration [s] (NaN where absent)."""
     starts, references, durations = [], [], []
     for frame in frames:
-        content = _macro(frame, shared, "FrameContentSequence")
+        content = macro(frame, shared, "FrameContentSequence")
         values = content if content is not None else {}
         starts.append(_moment(values.get("FrameAcquisitionDateTime"), instance))
         references.append(_moment(values.get("FrameReferenceDateTime"), instance))
@@ -107,7 +94,7 @@ def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarra
     starts, references, _ = found
     if all(s is not None for s in starts):
         return [s for s in starts if s is not None]
-    stated = head.acquisition_start(instance)
+    stated = acquisition_start(instance)
     distinct = {r for r in references if r is not None}
     # Without own start times, one static scan starts with the acquisition; several reference times mean several starts.
     if stated is not None and len(distinct) <= 1:
@@ -119,31 +106,6 @@ def _starts(found: tuple[list[datetime | None], list[datetime | None], np.ndarra
         expected="one in each frame's FrameContentSequence",
         where=instance.path,
     )
-
-
-def _slices(frames: Sequence[Any], shared: Any, instance: Instance) -> Slices:
-    places, directions, sizes = [], set(), set()
-    for frame in frames:
-        found: list[Any] = [(_macro(frame, shared, group) or {}).get(tag) for group, tag in _PLACE.items()]
-        if not all(found) or [len(v) for v in found] != [3, 6, 2]:
-            raise InputError(
-                "geometry_missing",
-                "a frame has no place",
-                found="no plane position, orientation or pixel spacing",
-                expected="all three",
-                where=instance.path,
-            )
-        place, orient, spacing = ([float(v) for v in values] for values in found)
-        thickness = _macro(frame, shared, "PixelMeasuresSequence").get("SliceThickness")
-        places.append(place)
-        directions.add(tuple(round(v, 6) for v in orient))
-        sizes.add((*pixel_spacing_mm(spacing, instance.path), None if thickness is None else float(thickness)))
-    if len(directions) != 1 or len(sizes) != 1:
-        raise InputError("mixed_orientations", "frames lie in different directions or differ in voxel size",
-                         found=f"{len(directions)} orientations, {len(sizes)} sizes", expected="one volume",
-                         where=instance.path, do="a localiser cannot be measured")  # fmt: skip
-    row_mm, column_mm, thickness_mm = sizes.pop()
-    return Slices(np.array(places), directions.pop(), (row_mm, column_mm), thickness_mm, str(instance.get("FrameOfReferenceUID", "")))
 
 
 def read_enhanced(instance: Instance, where: Path) -> Scan:
@@ -170,7 +132,7 @@ def read_enhanced(instance: Instance, where: Path) -> Scan:
     starts = _starts(content, instance)
     origin = min(starts)
     start_s = np.array([seconds_between(s, origin) for s in starts])
-    slices = _slices(frames, shared, instance)
+    slices = frame_slices(frames, shared, instance)
     found = arrange(slices, list(start_s), where)
     order = np.array(found.order)
     slopes = np.array([slope for _, slope in scales])

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from tracker.dicom.headers import COMMON_TAGS, Instance
-from tracker.dicom.times import parse_date_time, parse_datetime, parse_offset, parse_time
+from tracker.dicom.times import parse_datetime, parse_time
+from tracker.dicom.values import number, positive, private_numbers, private_value, zoned
 from tracker.errors import InputError
 
 PHILIPS_CREATOR = "Philips PET Private Group"
 GE_CREATOR = "GEMS_PETD_01"
 SIEMENS_CREATOR = "SIEMENS MED PT"
-_PRIVATE_GROUPS = (0x0009, 0x0071, 0x7053)
-# A maker reserves the first free block of its group; more than a few are never taken.
-_BLOCKS = range(0x10, 0x18)
+# The makers' own tags that carry a start time or a scale.
+_PRIVATE = {0x0009: (0x0D,), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
 
 PET_TAGS: tuple[Any, ...] = (
     *COMMON_TAGS,
@@ -61,9 +61,7 @@ PET_TAGS: tuple[Any, ...] = (
 
 def private_tags() -> tuple[int, ...]:
     """The makers' own tags that carry a start time or a scale: creators and elements in the first blocks of each group."""
-    elements = {0x0009: (0x0D,), 0x0071: (0x22,), 0x7053: (0x00, 0x09)}
-    creators = [(g << 16) + block for g in _PRIVATE_GROUPS for block in _BLOCKS]
-    return tuple(creators + [(c & 0xFFFF0000) + ((c & 0xFF) << 8) + e for c in creators for e in elements[c >> 16]])
+    return private_numbers(_PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,44 +105,6 @@ class PetHeader:
     philips_suv_factor: float | None = None
     philips_activity_factor: float | None = None
     timezone: str = ""
-
-
-def number(value: Any, keyword: str, where: object) -> float | None:
-    """A tag's number; None where absent or empty. Raises `InputError` where it is text or not finite."""
-    if value is None or str(value).strip() == "":
-        return None
-    try:
-        result = float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError("bad_number", f"{keyword} is not a number", found=repr(value), expected="a number", where=where) from error
-    if not np.isfinite(result):
-        raise InputError("bad_number", f"{keyword} is not finite", found=result, expected="a finite number", where=where)
-    return result
-
-
-def positive(value: Any, keyword: str, where: object) -> float | None:
-    """Like `number`, but 0 counts as absent (scanners write 0 for «not entered») and a negative number is an error."""
-    result = number(value, keyword, where)
-    if result is not None and result < 0:
-        raise InputError("negative_header_value", f"{keyword} is negative", found=result, expected="a positive number", where=where)
-    return result or None
-
-
-def private_value(instance: Instance, group: int, creator: str, element: int) -> Any:
-    """A private element by its creator, in whichever block the creator reserved; None where absent.
-
-    Anonymisers may remove the reservation and leave the element: where nobody has reserved a block of the group, the maker's
-    usual place (gggg,10ee) is read. A block that somebody else has reserved is never read.
-    """
-    owners = {b: str(instance.header[(group, b)].value).strip() for b in _BLOCKS if (group, b) in instance.header}
-    block = next((b for b, owner in owners.items() if owner == creator), None if owners else 0x10)
-    found = None if block is None else instance.header.get((group, (block << 8) + element))
-    return None if found is None else _plain(found.value)
-
-
-def _plain(value: Any) -> Any:
-    # An element of unknown VR arrives as bytes; the makers' values are text.
-    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else value
 
 
 def philips_factor(instance: Instance, element: int) -> float | None:
@@ -206,19 +166,6 @@ def private_start(instance: Instance) -> datetime | None:
         if found is not None:
             return zoned(found, instance)
     return None
-
-
-def zoned(moment: datetime, instance: Instance) -> datetime:
-    """A header's wall clock with the file's TimezoneOffsetFromUTC, where it has one and the time does not state its own."""
-    zone = parse_offset(instance.get("TimezoneOffsetFromUTC"))
-    return moment.replace(tzinfo=zone) if zone is not None and moment.tzinfo is None else moment
-
-
-def acquisition_start(instance: Instance) -> datetime | None:
-    """When a file's acquisition began: AcquisitionDateTime, else AcquisitionDate and -Time; None where either half is missing."""
-    stated = parse_datetime(instance.get("AcquisitionDateTime"))
-    start = stated or parse_date_time(instance.get("AcquisitionDate"), instance.get("AcquisitionTime"))
-    return None if start is None else zoned(start, instance)
 
 
 def patient(instance: Instance) -> tuple[float | None, float | None, str]:

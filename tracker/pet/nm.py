@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from tracker.dicom import Instance
+from tracker.dicom.frames import lazy_frames
 from tracker.dicom.geometry import affine_from, slice_normal
 from tracker.dicom.pixels import check_pixels, load_frame
+from tracker.dicom.values import acquisition_start, number, positive
 from tracker.errors import Finding, InputError
 from tracker.image import FrameTimes, Grid, Scan, voxel_volume_ml
 from tracker.pet import header as head
 from tracker.pet.enhanced import real_world
-from tracker.pet.frames import lazy_frames
 
 
 def _vector(instance: Instance, keyword: str, frames: int) -> np.ndarray:
@@ -79,7 +80,7 @@ def _order(instance: Instance) -> np.ndarray:
 def _grid(instance: Instance, depth: int) -> tuple[Grid, tuple[Finding, ...]]:
     detector = (instance.get("DetectorInformationSequence") or [{}])[0]
     position, orientation = detector.get("ImagePositionPatient"), detector.get("ImageOrientationPatient")
-    spacing, step = instance.get("PixelSpacing"), head.number(instance.get("SpacingBetweenSlices"), "SpacingBetweenSlices", instance.path)
+    spacing, step = instance.get("PixelSpacing"), number(instance.get("SpacingBetweenSlices"), "SpacingBetweenSlices", instance.path)
     if not position or not orientation or not spacing or not step:
         raise InputError(
             "geometry_missing",
@@ -100,11 +101,9 @@ def _grid(instance: Instance, depth: int) -> tuple[Grid, tuple[Finding, ...]]:
 def _acquisition_s(instance: Instance) -> float | None:
     """Time per head that the counts were gathered in [s]: frame duration × frames × rotations."""
     rotation = (instance.get("RotationInformationSequence") or [{}])[0]
-    frame_ms = head.positive(
-        rotation.get("ActualFrameDuration") or instance.get("ActualFrameDuration"), "ActualFrameDuration", instance.path
-    )
-    frames = head.positive(rotation.get("NumberOfFramesInRotation"), "NumberOfFramesInRotation", instance.path)
-    rotations = head.positive(instance.get("NumberOfRotations"), "NumberOfRotations", instance.path) or 1.0
+    frame_ms = positive(rotation.get("ActualFrameDuration") or instance.get("ActualFrameDuration"), "ActualFrameDuration", instance.path)
+    frames = positive(rotation.get("NumberOfFramesInRotation"), "NumberOfFramesInRotation", instance.path)
+    rotations = positive(instance.get("NumberOfRotations"), "NumberOfRotations", instance.path) or 1.0
     return None if frame_ms is None or frames is None else frame_ms / 1000.0 * frames * rotations
 
 
@@ -112,8 +111,8 @@ def _scale(instance: Instance, grid: Grid, constants: Any) -> tuple[str, float]:
     mapping = instance.get("RealWorldValueMappingSequence")
     if mapping:
         return real_world(mapping, instance.path)
-    slope = head.number(instance.get("RescaleSlope"), "RescaleSlope", instance.path)
-    if head.number(instance.get("RescaleIntercept"), "RescaleIntercept", instance.path):
+    slope = number(instance.get("RescaleSlope"), "RescaleSlope", instance.path)
+    if number(instance.get("RescaleIntercept"), "RescaleIntercept", instance.path):
         raise InputError(
             "rescale_intercept", "RescaleIntercept must be 0", found=instance.get("RescaleIntercept"), expected=0, where=instance.path
         )
@@ -134,7 +133,7 @@ def _scale(instance: Instance, grid: Grid, constants: Any) -> tuple[str, float]:
 
 
 def _times(instance: Instance, frames: int, acquired: datetime | None) -> tuple[datetime, np.ndarray, np.ndarray]:
-    start = head.acquisition_start(instance) or acquired
+    start = acquisition_start(instance) or acquired
     seconds = _acquisition_s(instance)
     if start is None or seconds is None or frames > 1:
         raise InputError(

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracker.dicom import Dropped, FolderFiles, Series, choose_series, group_series, read_instances, walk
-from tracker.errors import Finding, InputError
+from tracker.dicom.leftover import file_findings
+from tracker.errors import InputError
 from tracker.image import Scan
 from tracker.nifti import is_nifti
+from tracker.nifti.sidecar import sidecar
 from tracker.pet import DICOM_MODALITIES
-from tracker.pet.bids import read_bids, sidecar
+from tracker.pet.bids import read_bids
 from tracker.pet.classic import read_classic
 from tracker.pet.ecat import is_ecat, read_ecat
 from tracker.pet.enhanced import read_enhanced
@@ -22,8 +24,6 @@ _CLASSIC = "1.2.840.10008.5.1.4.1.1.128"
 _ENHANCED = "1.2.840.10008.5.1.4.1.1.130"
 _LEGACY = "1.2.840.10008.5.1.4.1.1.128.1"
 _NM = "1.2.840.10008.5.1.4.1.1.20"
-# Files that cannot be read at all may be slices of the scan: they are named, and a gap in the stack is an error of its own.
-_SUSPECT = ("unparsable", "empty", "unreadable", "deflated", "broken_link", "link_outside")
 
 
 def read(path: Path, series: str, context: Context) -> Scan:
@@ -67,7 +67,7 @@ def _read_dicom(files: FolderFiles, path: Path, series: str, context: Context) -
         _refuse_empty(path, dropped)
     chosen = choose_series(groups, DICOM_MODALITIES, series, path)
     scan = _by_class(chosen, context, path)
-    return replace(scan, findings=scan.findings + _file_findings(groups, chosen, dropped))
+    return replace(scan, findings=scan.findings + file_findings(groups, (chosen,), dropped, DICOM_MODALITIES))
 
 
 def _refuse_empty(path: Path, dropped: tuple[Dropped, ...]) -> None:
@@ -100,27 +100,3 @@ def _by_class(chosen: Series, context: Context, path: Path) -> Scan:
     )
     raise InputError("sop_class_unsupported", words, found=sop_class, expected="PET, Enhanced PET or NM Image Storage", where=path,
                      do="export the original objects")  # fmt: skip
-
-
-def _file_findings(groups: tuple[Series, ...], chosen: Series, dropped: tuple[Dropped, ...]) -> tuple[Finding, ...]:
-    """What else was in the folder: other series, split localisers, duplicates and unreadable files, each once with its count."""
-    others = [g for g in groups if g is not chosen]
-    noted = []
-    split = [g for g in others if g.uid == chosen.uid]
-    if split:
-        noted.append(
-            Finding(
-                "series_split",
-                "warn",
-                f"{sum(len(g.instances) for g in split)} file(s) share the series UID but not its geometry: left out",
-            )
-        )
-    if len(others) > len(split):
-        noted.append(Finding("other_series", "ok", f"{len(others) - len(split)} other series in the folder: left out"))
-    for reason in sorted({d.reason for d in dropped}):
-        paths = [d.path.name for d in dropped if d.reason == reason]
-        # A PET file without pixels is one that was cut short.
-        cut = reason == "no_pixels" and any(d.detail in DICOM_MODALITIES for d in dropped)
-        status = "warn" if cut or reason in (*_SUSPECT, "duplicate") else "ok"
-        noted.append(Finding(f"files_{reason}", status, f"{len(paths)} file(s) left out ({reason}), e.g. {paths[0]}"))
-    return tuple(noted)

@@ -3,21 +3,25 @@
 `quantify` makes the table's rows; `label_statistics` is the pass; `organ_noise` says how far the image's noise moves an organ's mean.
 """
 
+from tracker.quantify.ceiling import organ_ceilings
 from tracker.quantify.density import density_g_per_ml
 from tracker.quantify.noise import Noise, organ_noise
 from tracker.quantify.peak import organ_peak, sphere
-from tracker.quantify.rows import Quantified, quantify
+from tracker.quantify.rows import Beside, OrganValue, Quantified, quantify
 from tracker.quantify.sites import Sites, find_sites
 from tracker.quantify.statistics import LabelStatistics, label_statistics
 
 __all__ = [
+    "Beside",
     "LabelStatistics",
     "Noise",
+    "OrganValue",
     "Quantified",
     "Sites",
     "density_g_per_ml",
     "find_sites",
     "label_statistics",
+    "organ_ceilings",
     "organ_noise",
     "organ_peak",
     "quantify",

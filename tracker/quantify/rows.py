@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from tracker.clock import seconds_between
 from tracker.errors import Finding, InputError
-from tracker.image import OrganMap, Quantity, frame_middle, voxel_volume_ml
+from tracker.image import OrganMap, Quantity, frame_middle
+from tracker.quantify.ceiling import Ceiling, ceilings_of
 from tracker.quantify.noise import Noise, organ_noise
+from tracker.quantify.notes import nan_findings, noise_findings, saturated_findings, spill_findings
 from tracker.quantify.peak import organ_peak, peak_cells
 from tracker.quantify.plan import Organ, Plan, check_grids, make_plan
 from tracker.quantify.spill import VISIBLE_CHANGE, spill_change
@@ -30,22 +32,58 @@ class Quantified:
 
 
 @dataclass(frozen=True, slots=True)
-class _Value:
-    """One number for a row: its quantity and unit, the value and its noise."""
+class OrganValue:
+    """One number of one organ, as a modality's own ``measure`` gives it: a row without what `quantify` knows of organ and scan.
 
+    ``sd_noise``, ``sd_scale`` and ``uloq`` are in ``unit``; ``method`` is added to the chain. A lower bound has ``uloq``.
+    """
+
+    organ: str
     quantity: str
     unit: str
     value: float | None
-    sd_noise: float | None
+    sd_noise: float | None = None
+    sd_scale: float | None = None
+    flag: tuple[str, ...] = ()
+    method: str = ""
+    uloq: float | None = None
 
 
-def quantify(quantity: Quantity, organ_map: OrganMap, context: Context) -> Quantified:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What other scans and the modality's own code add: ``ceilings`` by organ (see `organ_ceilings`), and ``values`` of the first frame."""
+
+    ceilings: Mapping[str, float] = field(default_factory=dict)
+    values: Sequence[OrganValue] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One organ's reading in the image's own unit; ``bound`` and ``bound_high`` instead of mean and maximum where it is above the limit."""
+
+    mean: float | None
+    sd_mean: float | None
+    high: float | None
+    sd_high: float | None
+    top: float | None = None
+    sd_top: float | None = None
+    censored: bool = False
+    bound: float | None = None
+    bound_high: float | None = None
+
+
+def quantify(quantity: Quantity, organ_map: OrganMap, context: Context, beside: Beside | None = None) -> Quantified:
     """Rows for each frame and organ, in the order of frames and labels.
 
     ``concentration`` = mean of the organ's finite voxels; ``signal`` = that mean × the volume of all its voxels (so a NaN voxel counts
     as the organ's mean, never as 0); ``concentration_max``; ``concentration_peak`` = highest mean over a sphere of
-    ``organs.peak_sphere_ml`` (1 mL for humans; no such rows for others unless set). ``n_voxels`` counts finite voxels, ``volume_ml`` and
-    ``mass_g`` all. An organ without voxels, or that touches the edge of the image, or all NaN, has rows without a value and a flag.
+    ``organs.peak_sphere_ml`` (1 mL for humans; no such rows for others unless set). A relaxation rate gives ``r2star``, the mean
+    [1/s], and these quantities as the rate's ``conversion`` makes them: what the tissue has of its own is included.
+    ``n_voxels`` counts finite voxels, ``volume_ml`` and ``mass_g`` all. An organ without voxels, or that touches the edge of the
+    image, or all NaN, has rows without a value and a flag.
+
+    Voxels above the limit (``censored``) count as the least they must hold; the organ is then a lower bound: ``cens`` -1, ``uloq`` and
+    the value that bound, flag ``saturated``; an organ with no other voxel has no value, only the bound.
 
     ``sd_noise`` is the image's own noise (`organ_noise`), or ``sd_voxel`` with that noise's correlation; that of the maximum and the
     peak is of one voxel or sphere at a fixed place and leaves out that the highest was chosen. ``sd_scale`` = |value| × ``scale_cv``.
@@ -54,33 +92,56 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context) -> Quant
     Frames are computed one at a time. Inputs are not changed. Raises `InputError`: ``quantity_kind``, ``quantity_unit``,
     ``frame_mismatch``, ``grid_mismatch``, ``duplicate_organ``, ``no_organs``, ``ambiguous_density``, and those of `label_statistics`.
     """
-    _check(quantity, organ_map)
+    beside = beside or Beside()
+    _check(quantity, organ_map, beside)
     plan = make_plan(organ_map, context)
-    rows: list[Row] = []
+    if quantity.kind not in _UNITS:
+        rows = _own_rows(_blank(quantity, organ_map, context, 0), plan, beside.values)
+        return Quantified(tuple(rows), plan.findings)
+    rows = []
     worst = np.zeros(len(plan.organs))
     unknown: set[str] = set()
     spilled: set[str] = set()
+    saturated: dict[str, float] = {}
     for frame in range(quantity.values.shape[0]):
         values = np.asarray(quantity.values[frame])
         found = label_statistics(values, organ_map.labels, plan.wanted.tolist())
+        above = ceilings_of(quantity, frame, organ_map, beside.ceilings)
+        failed = found.n_nan - np.array([above[int(label)].n if int(label) in above else 0 for label in plan.wanted])
         spread = _noise(quantity, frame, values, organ_map, plan, found)
-        worst = np.maximum(worst, found.n_nan / np.maximum(found.n + found.n_nan, 1))
-        unknown |= {o.name for o, v in zip(plan.organs, spread.variance, strict=True) if o.measurable and np.isnan(v)}
+        worst = np.maximum(worst, failed / np.maximum(found.n + found.n_nan, 1))
+        unknown |= {o.name for o, v, n in zip(plan.organs, spread.variance, found.n, strict=True) if o.measurable and n and np.isnan(v)}
         mixed = _mixed(values, organ_map, plan, found, context)
         spilled |= {o.name for o, m in zip(plan.organs, mixed, strict=True) if m}
         blank = _blank(quantity, organ_map, context, frame)
         for i, organ in enumerate(plan.organs):
-            base = _organ_row(blank, organ, int(found.n[i]), (bool(found.n_nan[i]), bool(mixed[i])))
-            numbers = _numbers(quantity.unit, values, organ_map, plan, found, spread, i)
-            rows += [_row(base, number, quantity.scale_cv) for number in numbers]
-    return Quantified(tuple(rows), (*plan.findings, *_nan_findings(plan, worst), *_noise_findings(unknown), *_spill_findings(spilled)))
+            level = _level(values, organ_map, plan, found, spread, i)
+            ceiling = above.get(int(plan.wanted[i]))
+            if ceiling is not None:
+                saturated[organ.name] = max(saturated.get(organ.name, 0.0), ceiling.n / organ.n)
+                level = _bounded(level, int(found.n[i]), ceiling, organ, context)
+            base = _organ_row(blank, organ, int(found.n[i]), (bool(failed[i]), bool(mixed[i]), level.censored))
+            rows += _rows(base, level, quantity, plan.ball is not None)
+    rows += _own_rows(_blank(quantity, organ_map, context, 0), plan, beside.values)
+    noted = (*nan_findings(plan, worst), *noise_findings(unknown), *spill_findings(spilled), *saturated_findings(saturated))
+    return Quantified(tuple(rows), (*plan.findings, *noted))
 
 
-def _check(quantity: Quantity, organ_map: OrganMap) -> None:
-    if quantity.kind != "concentration":
-        raise InputError("quantity_kind", "this kind of quantity cannot be summed", found=quantity.kind, expected="concentration")
-    if not quantity.unit.endswith("/mL"):
-        raise InputError("quantity_unit", "a concentration is an amount per mL", found=quantity.unit, expected="for example Bq/mL")
+# The kinds that a mean over an organ makes sense of, and what their unit ends in.
+_UNITS = {"concentration": "/mL", "relaxation_rate": "1/s"}
+
+
+def _check(quantity: Quantity, organ_map: OrganMap, beside: Beside) -> None:
+    ending = _UNITS.get(quantity.kind)
+    if ending is None and not beside.values:
+        raise InputError("quantity_kind", "this kind of quantity cannot be summed", found=quantity.kind, expected=" or ".join(_UNITS))
+    if ending is not None and not quantity.unit.endswith(ending):
+        expected = "an amount per mL, as Bq/mL" if ending == "/mL" else ending
+        raise InputError("quantity_unit", f"the unit is not that of a {quantity.kind}", found=quantity.unit, expected=expected)
+    if quantity.kind == "relaxation_rate" and quantity.conversion is None:
+        raise InputError(
+            "quantity_kind", "a relaxation rate needs what turns it into label", found="no conversion", expected="a relaxivity"
+        )
     n_frames = len(quantity.times.start_s)
     if quantity.values.ndim != 4 or quantity.values.shape[0] != n_frames:
         raise InputError("frame_mismatch", "image and frame times differ", found=quantity.values.shape, expected=f"{n_frames} frames")
@@ -132,30 +193,58 @@ def _mixed(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStat
     return np.asarray([o.measurable and abs(c) > VISIBLE_CHANGE for o, c in zip(plan.organs, change, strict=True)])
 
 
-def _organ_row(blank: Row, organ: Organ, n: int, doubts: tuple[bool, bool]) -> Row:
-    """An organ's row without numbers; ``doubts``: whether it has NaN voxels, and whether spill-over changes it visibly."""
-    names = ("nonfinite_voxels", "partial_volume")
+def _organ_row(blank: Row, organ: Organ, n: int, doubts: tuple[bool, bool, bool]) -> Row:
+    """An organ's row without numbers; ``doubts``: whether it has NaN voxels, spill-over changes it visibly, voxels are above the limit."""
+    names = ("nonfinite_voxels", "partial_volume", "saturated")
     flag = tuple(dict.fromkeys((*organ.flag, *(name for name, doubt in zip(names, doubts, strict=True) if doubt))))
     return replace(blank, organ=organ.name, n_voxels=n, volume_ml=organ.volume_ml, mass_g=organ.mass_g, flag=flag)
 
 
-def _numbers(
-    unit: str, values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, spread: Noise, i: int
-) -> Iterator[_Value]:
-    """Signal, concentration, maximum and peak of one organ, all without a value where it cannot be measured."""
-    organ, amount = plan.organs[i], unit.removesuffix("/mL")
-    there = organ.measurable and found.n[i] > 0
-    mean, high = (float(found.mean[i]), float(found.high[i])) if there else (None, None)
-    sd_voxel = _sd(spread.variance[i]) if there else None
-    sd_mean = _sd(spread.variance[i] * spread.cells[i] / found.n[i]) if there else None
-    volume_ml = organ.n * voxel_volume_ml(organ_map.grid)
-    yield _Value("signal", amount, _times(mean, volume_ml), _times(sd_mean, volume_ml))
-    yield _Value("concentration", unit, mean, sd_mean)
-    yield _Value("concentration_max", unit, high, sd_voxel)
+def _level(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, spread: Noise, i: int) -> _Level:
+    """Mean, maximum and peak of one organ, all None where it cannot be measured."""
+    if not plan.organs[i].measurable or not found.n[i] > 0:
+        return _Level(None, None, None, None)
+    sd_voxel = _sd(spread.variance[i])
+    sd_mean = _sd(spread.variance[i] * spread.cells[i] / found.n[i])
+    top = sd_top = None
     if plan.ball is not None:
-        top = organ_peak(values, organ_map.labels, int(plan.wanted[i]), plan.box[i], plan.ball) if there else None
-        sd_top = _times(sd_voxel, float(np.sqrt(peak_cells(plan.ball, spread.length)))) if there else None
-        yield _Value("concentration_peak", unit, top, sd_top)
+        top = organ_peak(values, organ_map.labels, int(plan.wanted[i]), plan.box[i], plan.ball)
+        sd_top = _times(sd_voxel, float(np.sqrt(peak_cells(plan.ball, spread.length))))
+    return _Level(float(found.mean[i]), sd_mean, float(found.high[i]), sd_voxel, top, sd_top)
+
+
+def _bounded(level: _Level, n: int, ceiling: Ceiling, organ: Organ, context: Context) -> _Level:
+    """The reading with the voxels above the limit counted as the least they must hold; a lower bound unless the config allows as many."""
+    if not organ.measurable:
+        return level
+    allowed = float(context.constants.get("saturated_share_allowed_percent", 0.0)) / 100
+    least, seen = ceiling.least, 0.0 if level.mean is None else level.mean * n
+    bound = None if least is None else (seen + ceiling.n * least) / (n + ceiling.n)
+    high = None if least is None else least if level.high is None else max(level.high, least)
+    if ceiling.n <= allowed * organ.n and bound is not None:
+        return replace(level, mean=bound, high=high)
+    return replace(level, censored=True, bound=bound, bound_high=high)
+
+
+def _rows(base: Row, level: _Level, quantity: Quantity, with_peak: bool) -> Iterator[Row]:
+    """All rows of one organ in one frame, from its reading in the image's own unit."""
+    factor, unit, scale_cv = 1.0, quantity.unit, quantity.scale_cv
+    conversion = quantity.conversion
+    if quantity.kind == "relaxation_rate" and conversion is not None:
+        # The rate itself hangs on no calibration: its scale has no error.
+        yield _row(base, "r2star", quantity.unit, (level.mean, level.sd_mean, level.bound), level, 0.0)
+        factor, unit, scale_cv = conversion.factor, conversion.unit, conversion.scale_cv
+        method = ">".join((base.method, conversion.method))
+        base = replace(base, flag=tuple(dict.fromkeys((*base.flag, *conversion.flags))), method=method)
+    mean, sd_mean, bound = _times(level.mean, factor), _times(level.sd_mean, factor), _times(level.bound, factor)
+    volume_ml = base.volume_ml or 0.0
+    amount = tuple(_times(v, volume_ml) for v in (mean, sd_mean, bound))
+    yield _row(base, "signal", unit.removesuffix("/mL"), amount, level, scale_cv)
+    yield _row(base, "concentration", unit, (mean, sd_mean, bound), level, scale_cv)
+    high = (_times(level.high, factor), _times(level.sd_high, factor), _times(level.bound_high, factor))
+    yield _row(base, "concentration_max", unit, high, level, scale_cv)
+    if with_peak:
+        yield _row(base, "concentration_peak", unit, (_times(level.top, factor), _times(level.sd_top, factor), None), level, scale_cv)
 
 
 def _sd(variance: Any) -> float | None:
@@ -166,30 +255,40 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _row(base: Row, number: _Value, scale_cv: float | None) -> Row:
-    scale = None if number.value is None or scale_cv is None else abs(number.value) * scale_cv
-    cens = None if number.value is None else 0
-    return replace(
-        base, quantity=number.quantity, value=number.value, unit=number.unit, sd_noise=number.sd_noise, sd_scale=scale, cens=cens
-    )
+def _row(base: Row, quantity: str, unit: str, numbers: tuple[float | None, ...], level: _Level, scale_cv: float | None) -> Row:
+    """One row of ``numbers`` (value, sd_noise, lower bound); of an organ above the limit the bound is the value, if it has other voxels."""
+    value, sd_noise, bound = numbers
+    cens = None if value is None else 0
+    if level.censored:
+        value = bound if value is not None else None
+        cens = None if bound is None else -1
+    scale = None if value is None or scale_cv is None else abs(value) * scale_cv
+    uloq = bound if level.censored else None
+    sd = None if value is None else sd_noise
+    return replace(base, quantity=quantity, value=value, unit=unit, sd_noise=sd, sd_scale=scale, cens=cens, uloq=uloq)
 
 
-def _nan_findings(plan: Plan, worst: np.ndarray) -> list[Finding]:
-    return [
-        Finding("nonfinite_voxels", "warn", f"{organ.name}: up to {100 * share:.3g} % of its voxels are NaN in a frame and were left out")
-        for organ, share in zip(plan.organs, worst, strict=True)
-        if share > 0
-    ]
-
-
-def _spill_findings(spilled: set[str]) -> list[Finding]:
-    if not spilled:
-        return []
-    words = f"the scanner's blur changes {', '.join(sorted(spilled))} by more than {100 * VISIBLE_CHANGE:g} %: spill-over is not corrected"
-    return [Finding("partial_volume", "warn", words)]
-
-
-def _noise_findings(unknown: set[str]) -> list[Finding]:
-    if not unknown:
-        return []
-    return [Finding("noise_unknown", "warn", f"no noise could be read from the image for {', '.join(sorted(unknown))}: no sd_noise")]
+def _own_rows(blank: Row, plan: Plan, values: Sequence[OrganValue]) -> list[Row]:
+    """The rows of values that the modality's own code measured; one of an organ that cannot be measured has no value."""
+    organs = {organ.name: organ for organ in plan.organs}
+    rows = []
+    for one in values:
+        organ = organs[one.organ]
+        base = _organ_row(blank, organ, organ.n, (False, False, False))
+        known = organ.measurable and one.value is not None
+        cens = -1 if one.uloq is not None else 0 if known else None
+        rows.append(
+            replace(
+                base,
+                quantity=one.quantity,
+                unit=one.unit,
+                value=one.value if known else None,
+                sd_noise=one.sd_noise if known else None,
+                sd_scale=one.sd_scale if known else None,
+                uloq=one.uloq,
+                cens=cens,
+                flag=tuple(dict.fromkeys((*base.flag, *one.flag))),
+                method=">".join(part for part in (base.method, one.method) if part),
+            )
+        )
+    return rows

@@ -63,7 +63,7 @@ def render(inputs: ReportInputs) -> str:
     return pages.get_template("page.html.j2").render(
         inputs=inputs,
         verdict=verdict(inputs.rows, inputs.findings),
-        groups=[(group or ungrouped, group_class(groups, group)) for group in groups],
+        groups=[(group or ungrouped, group_class(groups, group), group) for group in groups],
         organs=ordered(row.organ for row in inputs.rows),
         charts=charts(inputs.rows),
         latest=latest(inputs.rows),

@@ -126,9 +126,9 @@ def time_axis(times_h: Sequence[float], start: float, stop: float) -> Axis:
 
 
 def _linear_time_axis(low: float, high: float, start: float, stop: float) -> Axis:
-    clock = next(c for c in _CLOCKS if high <= c.longest_h)
+    clock = next(c for c in _CLOCKS if max(high, -low) <= c.longest_h)
     margin, scale = 0.04 * (high - low), 1 / clock.per_h
     step = next((s for s in clock.steps if (high - low) / (s * scale) <= 6), clock.steps[-1]) * scale
     counts = range(ceil(low / step - 1e-9), floor((high + margin) / step) + 1)
-    ticks = tuple((k * step, f"{k * step * clock.per_h:.6g}") for k in counts)
+    ticks = tuple((k * step, f"{k * step * clock.per_h:.6g}".replace("-", "−")) for k in counts)
     return Axis(low - (margin if low < 0 else 0.0), high + margin, start, stop, ticks, f"time after first dose ({clock.unit})")

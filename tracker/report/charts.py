@@ -13,13 +13,16 @@ from math import hypot
 
 from tracker.curves import group_summary
 from tracker.report.axes import Axis, exponent, pixel, scaled_unit, time_axis, value_axis
-from tracker.report.summary import ordered
+from tracker.report.summary import lower_bounds, ordered, place
 from tracker.table import Row
 
 WIDTH, HEIGHT = 300, 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 8, 36
 GROUP_COLOURS = 7
-CURVES = ("injected_percent_per_g", "injected_percent", "suv", "cells_equivalent", "cells_viable", "viable_fraction", "label_amount")
+CURVES = (
+    *("injected_percent_per_g", "injected_percent", "suv", "cells_equivalent", "cells_viable", "viable_fraction", "label_amount"),
+    *("delta_r2star", "r2star", "hypointense_volume", "cells_focal"),
+)
 TITLES = {
     "injected_percent_per_g": "Share of the dose per gram of organ",
     "injected_percent": "Share of the dose in the organ",
@@ -28,6 +31,10 @@ TITLES = {
     "cells_viable": "Live cells",
     "viable_fraction": "Share of the label that is in live cells",
     "label_amount": "Label in the organ",
+    "delta_r2star": "Rise of the relaxation rate R2* since before the dose",
+    "r2star": "Relaxation rate R2*, the tissue's own included",
+    "hypointense_volume": "Volume of what is darker than tissue",
+    "cells_focal": "Cells in dense deposits, from the dark volume",
 }
 
 
@@ -74,11 +81,12 @@ def charts(rows: Sequence[Row], quantities: Sequence[str] = CURVES) -> tuple[Cha
     groups = ordered(r.group for r in rows)
     found = []
     for quantity in quantities:
-        drawable = [r for r in rows if r.quantity == quantity and r.time_h is not None]
-        for key in ordered((r.modality, r.label, r.unit) for r in drawable):
-            own = [r for r in drawable if (r.modality, r.label, r.unit) == key]
-            if any(_height(r) is not None for r in own):
-                found.append(_chart(own, groups))
+        wanted = [r for r in rows if r.quantity == quantity]
+        for key in ordered((r.modality, r.label, r.unit) for r in wanted):
+            own = [r for r in wanted if (r.modality, r.label, r.unit) == key]
+            timed = [r for r in own if r.time_h is not None]
+            if any(_height(r) is not None for r in timed):
+                found.append(_chart(timed, groups, _without_time(own)))
     return tuple(found)
 
 
@@ -86,7 +94,13 @@ def _height(row: Row) -> float | None:
     return limit_of(row) if row.cens else row.value
 
 
-def _chart(rows: Sequence[Row], groups: tuple[str, ...]) -> Chart:
+def _without_time(rows: Sequence[Row]) -> str:
+    """What is said of values that no chart over time can show."""
+    count = sum(r.time_h is None and _height(r) is not None for r in rows)
+    return f"Values not drawn, of animals without a dose, which have no time: {count}." if count else ""
+
+
+def _chart(rows: Sequence[Row], groups: tuple[str, ...], not_drawn: str) -> Chart:
     first = rows[0]
     times = [r.time_h for r in rows if r.time_h is not None and _height(r) is not None]
     across = time_axis(times, LEFT, WIDTH - RIGHT)
@@ -98,7 +112,8 @@ def _chart(rows: Sequence[Row], groups: tuple[str, ...]) -> Chart:
         panels.append(Panel(organ, scaled_unit(first.unit, power), _svg(own, groups, across, up)))
     used = tuple(g for g in groups if any(r.group == g for r in rows))
     title = TITLES.get(first.quantity, first.quantity.replace("_", " "))
-    return Chart(first.quantity, title, first.unit, first.modality, first.label, used, tuple(panels), _note(rows))
+    note = f"{_note(rows)} {not_drawn}".strip()
+    return Chart(first.quantity, title, first.unit, first.modality, first.label, used, tuple(panels), note)
 
 
 def group_class(groups: Sequence[str], group: str) -> str:
@@ -118,7 +133,16 @@ def _note(rows: Sequence[Row]) -> str:
     if bare:
         parts.append(f"Of {len(measured)} points {bare} have no stated uncertainty and no bar.")
     if any(r.cens for r in rows):
-        parts.append("Open triangles stand at the limit that a value was below (▽) or above (△); group means use its raw value.")
+        parts.append("Open triangles stand at the limit that a value was below (▽) or above (△).")
+    if any(r.cens == 1 for r in rows):
+        parts.append("Below a limit the raw value is in the group's mean.")
+    if any(r.cens == -1 for r in rows):
+        parts.append("Above a limit nobody knows the value: the group has no mean there.")
+    negative = sum((r.value or 0.0) < 0 for r in measured)
+    if negative:
+        parts.append(
+            f"Of {len(measured)} points {negative} are below 0, as noise about nothing is: they are kept, so that means are right."
+        )
     return " ".join(parts)
 
 
@@ -204,10 +228,11 @@ def _tip(row: Row) -> str:
 
 
 def _group_mean(rows: Sequence[Row], across: Axis, up: Axis) -> str:
-    """The line through a group's means, broken at a time when fewer than two subjects have a value."""
+    """The line through a group's means, broken at a time when fewer than two subjects have a value, or one is above its limit."""
+    unknown = lower_bounds(rows)
     runs: list[list[str]] = [[]]
     for group in group_summary(rows):
-        if group.n > 1 and group.time_h is not None and group.mean is not None:
+        if place(group) not in unknown and group.n > 1 and group.time_h is not None and group.mean is not None:
             runs[-1].append(f"{pixel(across, group.time_h):.1f},{pixel(up, group.mean):.1f}")
         else:
             runs.append([])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tracker.report.relaxation import rate_assumptions, rate_sentences
 from tracker.report.summary import duration_text, number_text, ordered
 from tracker.study.model import Study
 from tracker.study.rows import Dose, Label
@@ -11,7 +12,8 @@ from tracker.table import FLAGS, Row
 
 _BACKGROUND = {
     "none": "No background was subtracted.",
-    "baseline": "Each organ's baseline scan was subtracted as background.",
+    "baseline": "What each organ shows without label was subtracted as background, where that is known: from the animal's own scan "
+    "before the dose, else a reference organ or the control group.",
 }
 
 
@@ -20,7 +22,7 @@ def methods_text(study: Study, rows: Sequence[Row]) -> tuple[str, ...]:
     sentences = [_scans(study, rows)]
     sentences += [_label(label) for label in study.labels if any(d.label == label.label for d in study.doses)]
     sentences += [*_constants(study), *_organs(study), *_doses(study), *_corrections(study)]
-    return tuple(s for s in (*sentences, *_quantities(study, rows), *_uncertainty(study, rows)) if s)
+    return tuple(s for s in (*sentences, *rate_sentences(rows), *_quantities(study, rows), *_uncertainty(study, rows)) if s)
 
 
 def assumptions(study: Study, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def assumptions(study: Study, rows: Sequence[Row]) -> tuple[str, ...]:
         found.append("No uncertainty of the dose is stated in the config (corrections: dose_sd_percent).")
     if corrections.body_weight_sd_percent is None and any(r.quantity.startswith("suv") for r in rows):
         found.append("No uncertainty of the body weight is stated in the config (corrections: body_weight_sd_percent).")
-    found += _dose_assumptions(study.doses)
+    found += [*rate_assumptions(rows), *_dose_assumptions(study.doses)]
     return tuple(found + _flag_counts(rows))
 
 
@@ -55,7 +57,9 @@ def _scans(study: Study, rows: Sequence[Row]) -> str:
         own = [a for a in study.acquisitions if a.modality == modality]
         kinds.append(f"{_count(len(own), f'{modality} scan')} of {_count(len({a.subject for a in own}), 'subject')}")
     times = [r.time_h for r in rows if r.time_h is not None and r.value is not None]
-    span = f", {duration_text(min(times))} to {duration_text(max(times))} after the first dose" if times else ""
+    after, before = [t for t in times if t >= 0], [t for t in times if t < 0]
+    span = f", {duration_text(min(after))} to {duration_text(max(after))} after the first dose" if after else ""
+    span += f"; baseline scans up to {duration_text(-min(before))} before it" if before else ""
     species = _list(ordered(s.species for s in study.subjects)) if study.subjects else ""
     scans = _list(kinds) if kinds else "no scan"
     holds = "Time zero is each subject's first dose; a value holds at the middle of its frame."
@@ -126,7 +130,8 @@ def _corrections(study: Study) -> list[str]:
 
 
 def _quantities(study: Study, rows: Sequence[Row]) -> list[str]:
-    present = {r.quantity for r in rows}
+    # How iron becomes an amount is told with the rates: it does not decay.
+    present = {r.quantity for r in rows if (r.quantity, r.unit) != ("label_amount", "ug")}
     when = "corrected for decay to the first dose" if study.config.corrections.decay else "as at the time of the scan"
     told = {
         "label_amount": f"Label amount is the organ's label, {when}.",
@@ -150,7 +155,7 @@ def _uncertainty(study: Study, rows: Sequence[Row]) -> list[str]:
         "Each value has two standard deviations: sd_noise from what differs between the points of a curve (noise of the image, correlated "
         f"between neighbouring voxels), and sd_scale from what all its points share (calibration, dose, weight, label per cell){given}. "
         "sd_scale is empty where one of its parts is not stated. Neither holds how the organs were drawn.",
-        "Values below the limit of quantification keep their raw value and are marked; a missing value is empty, never 0.",
+        "Values beyond a limit of quantification keep their raw value and are marked; a missing value is empty, never 0.",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tracker.curves import GroupRow, group_summary
@@ -13,7 +13,10 @@ from tracker.table import Row
 
 Item = TypeVar("Item", bound=Hashable)
 
-LATEST = ("injected_percent_per_g", "injected_percent", "suv", "cells_equivalent", "cells_viable", "label_amount")
+LATEST = (
+    *("injected_percent_per_g", "injected_percent", "suv", "cells_equivalent", "cells_viable", "label_amount"),
+    *("delta_r2star", "hypointense_volume", "cells_focal"),
+)
 Table = tuple[tuple[object, ...], ...]
 
 
@@ -37,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The latest values of one modality and label: ``header`` and text ``rows``; † marks a mean with a value beyond a limit."""
+    """The latest values of one modality and label: ``header`` and text ``rows``; † marks a mean with a value beyond a limit, ≥ above it."""
 
     title: str
     header: tuple[str, ...]
@@ -77,34 +80,58 @@ def number_text(value: float, digits: int = 3) -> str:
     return f"{mantissa}×10{str(int(power)).translate(SUPERSCRIPT)}"
 
 
+def _with_bounds(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows, a missing value above a limit taken as that limit: the least that it was, where a mean would leave it out."""
+    return tuple(replace(r, value=r.uloq) if r.value is None and r.cens == -1 else r for r in rows)
+
+
 def latest(rows: Sequence[Row]) -> tuple[Latest, ...]:
-    """For each modality and label: a line per organ and group with mean ± sd between subjects, at the organ's latest time."""
+    """For each modality and label: a line per organ and group with mean ± sd between subjects, at the organ's latest time.
+
+    A mean with a value above its limit is a lower bound, written ``≥``, and has no sd.
+    """
     tables = []
-    summaries = [g for g in group_summary(r for r in rows if r.quantity in LATEST) if g.mean is not None and g.time_h is not None]
+    shown = [r for r in _with_bounds(rows) if r.quantity in LATEST]
+    summaries = [g for g in group_summary(shown) if g.mean is not None and g.time_h is not None]
+    bounds = lower_bounds(shown)
     for modality, label in ordered((g.modality, g.label) for g in summaries):
         own = [g for g in summaries if (g.modality, g.label) == (modality, label)]
         columns = [(q, u) for q in LATEST for u in ordered(g.unit for g in own if g.quantity == q)]
         names = tuple(f"{quantity.replace('_', ' ')} [{unit}]" for quantity, unit in columns)
-        places = [(o, g) for o in ordered(r.organ for r in rows) for g in ordered(r.group for r in rows)]
-        lines = [_latest_line([g for g in own if (g.organ, g.group) == place], columns) for place in places]
+        lanes = [(o, g) for o in ordered(r.organ for r in rows) for g in ordered(r.group for r in rows)]
+        lines = [_latest_line([g for g in own if (g.organ, g.group) == lane], columns, bounds) for lane in lanes]
         tables.append(Latest(f"{modality}, {label}", ("organ", "group", "time", "n", *names), tuple(line for line in lines if line)))
     return tuple(tables)
 
 
-def _latest_line(own: Sequence[GroupRow], columns: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def lower_bounds(rows: Iterable[Row]) -> frozenset[tuple[object, ...]]:
+    """The `place` of each group summary that has a value above its limit, so that its mean is a lower bound."""
+    # The share of such values among the same rows is above 0 there.
+    return frozenset(place(g) for g in group_summary(replace(r, value=float(r.cens == -1)) for r in rows) if g.mean)
+
+
+def place(group: GroupRow) -> tuple[object, ...]:
+    """What tells one group summary from all others."""
+    who = (group.study, group.group, group.session, group.modality, group.label)
+    return (*who, group.organ, group.time_h, group.quantity, group.unit)
+
+
+def _latest_line(own: Sequence[GroupRow], columns: Sequence[tuple[str, str]], bounds: frozenset[tuple[object, ...]]) -> tuple[str, ...]:
     if not own:
         return ()
-    newest = max(g.time_h or 0.0 for g in own)
+    newest = max(g.time_h for g in own if g.time_h is not None)
     # A quantity that stopped earlier has an empty cell: its older value must not stand under the later time.
     shown = {(g.quantity, g.unit): g for g in own if g.time_h == newest}
     count = max(g.n for g in shown.values())
-    return (own[0].organ, own[0].group, duration_text(newest), str(count), *(_mean_text(shown.get(c), count) for c in columns))
+    cells = (_mean_text(shown[c], count, place(shown[c]) in bounds) if c in shown else "" for c in columns)
+    return (own[0].organ, own[0].group, duration_text(newest), str(count), *cells)
 
 
-def _mean_text(group: GroupRow | None, expected: int) -> str:
-    if group is None or group.mean is None:
+def _mean_text(group: GroupRow, expected: int, bound: bool) -> str:
+    if group.mean is None:
         return ""
-    text = number_text(group.mean) + (f" ± {number_text(group.sd, 2)}" if group.sd is not None else "")
+    text = f"≥ {number_text(group.mean)}" if bound else number_text(group.mean)
+    text += f" ± {number_text(group.sd, 2)}" if group.sd is not None and not bound else ""
     return text + (f" (n = {group.n})" if group.n < expected else "") + (" †" if group.n_censored else "")
 
 
@@ -118,10 +145,13 @@ def verdict(rows: Sequence[Row], findings: Sequence[QcRow]) -> Verdict:
     aside = {(f.subject, f.session, f.modality) for f in failed}
     warnings = sum(f.status == "warn" for f in findings)
     subjects = {s for s, _, _ in scans} | {f.subject for f in findings if f.subject}
+    bounds = {(r.subject, r.session, r.modality, r.label, r.organ, r.time_h) for r in rows if r.cens == -1}
     if failed:
         status, text = "fail", f"{len(aside)} of {len(scans)} scans set aside: no value of theirs is in the curves."
     elif warnings:
         status, text = "warn", f"All {len(scans)} scans gave values; {warnings} warning(s) to look at."
     else:
         status, text = "ok", f"All {len(scans)} scans gave values, and no check complains."
+    if bounds:
+        text += f" {len(bounds)} organ reading(s) are lower bounds: part of the organ was above what could be told."
     return Verdict(status, text, len(subjects), len(scans), len(aside), failed, warnings)

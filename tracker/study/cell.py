@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from itertools import pairwise
 
 from tracker.errors import InputError
 from tracker.study.columns import ID_PATTERN, ORGAN_PATTERN, Column
 from tracker.study.near import ask_near, listed
 
-Value = str | float | bool | datetime
+Value = str | float | bool | datetime | tuple[float, ...]
 
 _ID = re.compile(ID_PATTERN)
 _ORGAN = re.compile(ORGAN_PATTERN)
@@ -36,6 +37,8 @@ def parse_cell(text: str, column: Column, where: str) -> Value:
     """
     if column.kind == "number":
         return _number(text, column, where)
+    if column.kind == "numbers":
+        return _numbers(text, where)
     if column.kind == "time":
         return _time(text, where)
     if column.kind == "yes_no":
@@ -93,6 +96,16 @@ def _number(text: str, column: Column, where: str) -> float:
             "out_of_range", "this number cannot be", found=text, expected=number_range(column) + unit, where=where, do=column.meaning
         )
     return value
+
+
+def _numbers(text: str, where: str) -> tuple[float, ...]:
+    """Numbers above 0 that rise, separated by spaces; a comma could be a decimal mark and is refused."""
+    words = text.split()
+    values = [float(word) if _NUMBER.fullmatch(word) else math.nan for word in words]
+    if not all(math.isfinite(v) and v > 0 for v in values) or any(b <= a for a, b in pairwise(values)):
+        do = "write them with spaces between and a point for the decimals, as 4 8 12"
+        raise InputError("bad_numbers", "these are not rising numbers above 0", found=repr(text), expected="as 4 8 12", where=where, do=do)
+    return tuple(values)
 
 
 def _time(text: str, where: str) -> datetime:

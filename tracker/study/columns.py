@@ -14,7 +14,7 @@ ROLES = ("baseline", "followup", "anatomy")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: ``kind`` of its cells (id, organ, text, number, time, yes_no, choice), and the bounds of a number.
+    """One column: ``kind`` of its cells (id, organ, text, number, numbers, time, yes_no, choice), and the bounds of a number.
 
     ``minimum`` and ``maximum`` may be reached, ``above`` may not. ``required``: the column must be there, with no empty cell.
     """
@@ -150,6 +150,7 @@ _ACQUISITIONS = Sheet(
         _above_zero("body_weight_g", "g", "weight on the day of the scan"),
         _text("series", "which series of the folder, where it holds more than one"),
         _time("acquired", "start of the scan, only where the raw files do not say"),
+        Column("echo_times_ms", "numbers", "echo times in their order, as 4 8 12, only where the raw files do not say", unit="ms"),
     ),
     # Not here: two spellings of one path, or an empty and a stated role, are the same scan (checks_acquisitions.py).
     (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tracker.errors import InputError
@@ -13,13 +14,14 @@ from tracker.study.rows import Acquisition
 def context_for(study: Study, acquisition: Acquisition) -> Context:
     """The `Context` of one measured scan: its animal, that animal's doses of the scan's label by time, the label, the constants.
 
-    ``first_dose_time`` is the earliest dose of any label, time zero of the animal's curves.
-    Raises `InputError` for an anatomical scan (it measures no label) and for an animal that was given none.
+    ``first_dose_time`` is the earliest dose of any label, time zero of the animal's curves; None for an animal without a dose,
+    whose baseline scans show what tissue looks like without label.
+    Raises `InputError` for an anatomical scan (it measures no label) and for a follow-up of an animal that was given none.
     """
     subject = next(s for s in study.subjects if s.subject == acquisition.subject)
     doses = sorted((d for d in study.doses if d.subject == subject.subject), key=lambda d: d.dose_time)
     label = next((one for one in study.labels if one.label == acquisition.label), None)
-    if label is None or not doses:
+    if label is None or (not doses and acquisition.role != "baseline"):
         where = f"{acquisition.subject}, session {acquisition.session}"
         found = f"role {acquisition.role}, {len(doses)} dose(s)"
         raise InputError("no_label", "this scan measures no label that was given", found=found, where=where)
@@ -29,7 +31,7 @@ def context_for(study: Study, acquisition: Acquisition) -> Context:
         subject=subject,
         doses=tuple(d for d in doses if d.label == label.label),
         label=label,
-        first_dose_time=doses[0].dose_time,
+        first_dose_time=doses[0].dose_time if doses else None,
         constants=study.config.constants[modality(acquisition.modality).package],
         organs=study.config.organs,
         corrections=study.config.corrections,
@@ -37,9 +39,23 @@ def context_for(study: Study, acquisition: Acquisition) -> Context:
 
 
 def contexts(study: Study) -> tuple[Context, ...]:
-    """The contexts of all measured scans in the order of the sheet; anatomical scans have none, and animals without a dose neither."""
-    dosed = {dose.subject for dose in study.doses}
-    return tuple(context_for(study, a) for a in study.acquisitions if a.role != "anatomy" and a.subject in dosed)
+    """The contexts of all measured scans in the order of the sheet; anatomical scans have none."""
+    return tuple(context_for(study, a) for a in study.acquisitions if a.role != "anatomy")
+
+
+def controls_of(contexts: Sequence[Context], subject: str, modality_name: str) -> tuple[Context, ...]:
+    """The baseline scans of other animals that a subject's own may be measured against: those of the config's control group.
+
+    The group is ``control_group`` of the modality's section; without one there are none.
+    """
+    return tuple(
+        c
+        for c in contexts
+        if c.acquisition.modality == modality_name
+        and c.acquisition.role == "baseline"
+        and c.subject.subject != subject
+        and c.subject.group == c.constants.get("control_group")
+    )
 
 
 def study_of(study: Study, subject: str) -> Study:

@@ -80,7 +80,8 @@ class Study:
 class Context:
     """All that one scan's stages may know: its sheet row, its animal, that animal's doses of this label (by time), the label.
 
-    ``first_dose_time`` of any label is time zero of the subject's curves. ``constants`` is the modality's config section.
+    ``first_dose_time`` of any label is time zero of the subject's curves, None for an animal that was given nothing (a control).
+    ``constants`` is the modality's config section.
     """
 
     study: str
@@ -88,7 +89,7 @@ class Context:
     subject: Subject
     doses: tuple[Dose, ...]
     label: Label
-    first_dose_time: datetime
+    first_dose_time: datetime | None
     constants: Mapping[str, Any]
     organs: Organs
     corrections: Corrections

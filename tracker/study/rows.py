@@ -89,6 +89,7 @@ class Acquisition:
     body_weight_g: float | None = None
     series: str = ""
     acquired: datetime | None = None
+    echo_times_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

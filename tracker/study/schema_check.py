@@ -19,6 +19,7 @@ _WORDS = {
     "array": "a list",
 }
 _BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
+_COUNTS = {"minItems": "at least", "maxItems": "at most"}
 
 
 def schema_errors(document: Document, schema: Mapping[str, Any]) -> list[InputError]:
@@ -49,6 +50,9 @@ def _explain(document: Document, departure: Any) -> list[tuple[InputError, Keys]
     if kind == "required":
         missing = [key for key in allowed if key not in value]
         return [(_missing(document, (*keys, key), departure.schema), (*keys, key)) for key in missing]
+    if kind == "dependentRequired":
+        missing = [key for one, needed in allowed.items() if one in value for key in needed if key not in value]
+        return [(_missing(document, (*keys, key), departure.schema), (*keys, key)) for key in missing]
     if kind == "type":
         return [(_wrong_type(document, keys, departure), keys)]
     where, text = document.at(keys), document.texts.get(keys, json.dumps(value))
@@ -58,6 +62,7 @@ def _explain(document: Document, departure: Any) -> list[tuple[InputError, Keys]
             (InputError("bad_choice", "this word is not known here", found=repr(text), expected=listed(allowed), where=where, do=do), keys)
         ]
     expected = f"{_BOUNDS[kind]} {allowed:g}" if kind in _BOUNDS else f"{kind} {allowed}"
+    expected = f"{_COUNTS[kind]} {allowed} values" if kind in _COUNTS else expected
     code = "out_of_range" if kind in _BOUNDS else "bad_value"
     about = _about(departure.schema)
     return [(InputError(code, "this value cannot be", found=text, expected=expected + about, where=where), keys)]
@@ -93,7 +98,8 @@ def _wrong_type(document: Document, keys: Keys, departure: Any) -> InputError:
 
 
 def with_defaults(schema: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """``value`` with the defaults its schema declares, in sections within sections too; a section without any stays away.
+    """``value`` with the defaults its schema declares, in sections within sections too; a section without any stays away, and so
+    does one with keys that must be written: its absence means that what it is for is not wanted.
 
     >>> with_defaults({"properties": {"gap": {"default": 2}}}, {})
     {'gap': 2}
@@ -104,6 +110,6 @@ def with_defaults(schema: Mapping[str, Any], value: Mapping[str, Any]) -> dict[s
             filled[key] = with_defaults(one, filled[key])
         elif key not in filled and "default" in one:
             filled[key] = one["default"]
-        elif key not in filled and (inner := with_defaults(one, {})):
+        elif key not in filled and not one.get("required") and (inner := with_defaults(one, {})):
             filled[key] = inner
     return filled

@@ -43,6 +43,8 @@ def _property(column: Column) -> dict[str, Any]:
         return {**about, "type": "number", **{name: value for name, value in bounds.items() if value is not None}}
     if column.kind in ("choice", "yes_no"):
         return {**about, "enum": list(column.choices or ("yes", "no"))}
+    if column.kind == "numbers":
+        return {**about, "type": "string", "pattern": r"^[0-9.eE+]+( [0-9.eE+]+)*$"}
     patterns = {"id": ID_PATTERN, "organ": ORGAN_PATTERN, "time": TIME_PATTERN}
     shape = {"pattern": f"^{patterns[column.kind]}$"} if column.kind in patterns else {"minLength": 1}
     return {**about, "type": "string", **shape}
@@ -56,5 +58,7 @@ def cell_words(column: Column) -> str:
     """
     if column.kind == "number":
         return f"{column.unit}; {number_range(column)}"
+    if column.kind == "numbers":
+        return f"{column.unit}; rising numbers with spaces between"
     words = {"id": "id: letters, digits and +", "organ": "name: letters, digits, _ + -", "yes_no": "yes or no", "text": "text"}
     return words.get(column.kind) or column.unit or ", ".join(column.choices)

@@ -54,11 +54,13 @@ def _section(schema: Mapping[str, Any], given: Mapping[str, Any], indent: str) -
             yield ""
         yield from _comment(one, indent)
         inner = list(_section(one, given.get(key, {}), indent + "  ")) if "properties" in one else []
-        if any(not line.lstrip().startswith("#") for line in inner):
+        # A section with keys that must be written is one the reader takes up as a whole, its defaults too.
+        taken_up = key in given or not one.get("required")
+        if taken_up and any(not line.lstrip().startswith("#") for line in inner):
             yield f"{indent}{key}:"
             yield from inner
         elif inner:
-            # Nothing in it is set: an open section without a value would be refused.
+            # Nothing in it is set, or not all that it needs: open, it would be refused.
             yield f"{indent}# {key}:"
             yield from (_commented(line, indent) for line in inner)
         elif key in given or "default" in one:

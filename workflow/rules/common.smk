@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from tracker.errors import StudyErrors
 from tracker.modality import modalities, modality
 from tracker.provenance import code_digest, fingerprint
-from tracker.study import contexts, load_study, study_of
+from tracker.study import contexts, controls_of, load_study, study_of
 from tracker.transfer import encode
 
 
@@ -55,6 +55,21 @@ def own(wildcards):
 def told(wildcards):
     """What a job is told of its scans, as text: an edited cell changes it and reruns that animal alone."""
     return encode(own(wildcards))
+
+
+def controls(wildcards):
+    """The baseline scans of other subjects that a job's scans may be measured against."""
+    return controls_of(CONTEXTS, wildcards.subject, wildcards.modality)
+
+
+def control_subjects(wildcards):
+    """Whose they are, each once."""
+    return list(dict.fromkeys(c.acquisition.subject for c in controls(wildcards)))
+
+
+def control_tables(wildcards):
+    """The measured tables of those subjects."""
+    return [f"{RESULTS}/stages/{wildcards.modality}/{s}/measured" for s in control_subjects(wildcards)]
 
 
 def told_study(wildcards):

@@ -10,4 +10,7 @@ from tracker.transfer import decode_all
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, force=True)
 contexts = decode_all(Context, snakemake.params.contexts)
-write_qc(Path(snakemake.output.qc), stages.correct(contexts, Path(snakemake.input.tables), Path(snakemake.output.rows)))
+controls = decode_all(Context, snakemake.params.controls)
+folders = dict(zip(snakemake.params.control_subjects, map(Path, snakemake.input.controls), strict=True))
+rows = stages.correct(contexts, Path(snakemake.input.tables), Path(snakemake.output.rows), (controls, folders))
+write_qc(Path(snakemake.output.qc), rows)

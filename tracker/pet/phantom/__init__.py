@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tracker.pet.phantom.bids import write_nifti_bids, write_organs
+from tracker.pet.phantom.bids import write_nifti_bids
 from tracker.pet.phantom.classic import write_classic
 from tracker.pet.phantom.enhanced import write_enhanced
 from tracker.pet.phantom.nm import write_nm
 from tracker.pet.phantom.options import ScanOptions
 from tracker.pet.phantom.study import (
     WRITERS,
-    StudyPhantom,
+    PetPhantom,
     TruthRow,
     net_dose_bq,
-    study_phantom,
+    pet_phantom,
     write_animal_raw,
     write_scan_raw,
     write_study_raw,
@@ -29,23 +29,22 @@ __all__ = [
     "WRITERS",
     "Degradation",
     "PetImage",
+    "PetPhantom",
     "PetTruth",
     "ScanOptions",
     "Slot",
-    "StudyPhantom",
     "TruthRow",
     "concentration_at_dose",
     "map_fractions",
     "net_dose_bq",
+    "pet_phantom",
     "scan",
-    "study_phantom",
     "write_acquisition",
     "write_animal_raw",
     "write_classic",
     "write_enhanced",
     "write_nifti_bids",
     "write_nm",
-    "write_organs",
     "write_scan_raw",
     "write_study_raw",
 ]

@@ -1,4 +1,4 @@
-"""NIfTI files: a PET image with its BIDS sidecar, and organ maps with their table of names."""
+"""NIfTI: a PET image with its BIDS sidecar."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
-from tracker.image import Grid, OrganMap
+from tracker.digital import write_nifti
 from tracker.pet.phantom.options import ScanOptions, decay_factor, reference_time
 from tracker.pet.phantom.truth import PetImage
-
-
-def _write_nifti(path: Path, array: np.ndarray, grid: Grid) -> None:
-    # NIfTI's axis order is the reverse of ours; transposing a C array gives NIfTI's own order in memory.
-    image = nib.Nifti1Image(array.T, grid.affine)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
-    nib.save(image, path)
 
 
 def _sidecar(image: PetImage, options: ScanOptions) -> dict[str, Any]:
@@ -66,16 +58,7 @@ def write_nifti_bids(folder: Path, image: PetImage, options: ScanOptions) -> tup
     values = (image.values * np.array(factors)[:, None, None, None]).astype(np.float32)
     stem = f"sub-{options.patient_id}"
     nifti, sidecar, scans = folder / f"{stem}_pet.nii.gz", folder / f"{stem}_pet.json", folder / f"{stem}_scans.tsv"
-    _write_nifti(nifti, values, image.grid)
+    write_nifti(nifti, values, image.grid)
     sidecar.write_text(json.dumps(_sidecar(image, options), indent=2) + "\n", encoding="utf-8")
     scans.write_text(f"filename\tacq_time\n{nifti.name}\t{options.scan_start.isoformat()}\n", encoding="utf-8")
     return nifti, sidecar, scans
-
-
-def write_organs(path: Path, organs: OrganMap) -> Path:
-    """An organ map as NIfTI at ``path`` (``….nii.gz``), with the table ``index, name`` beside it as ``….tsv``; returns the table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_nifti(path, organs.labels.astype(np.int16), organs.grid)
-    table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
-    table.write_text("index\tname\n" + "".join(f"{n}\t{name}\n" for n, name in organs.names.items()), encoding="utf-8")
-    return table

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from tracker.digital import ContractCase, write_organs
 from tracker.mouse import mouse_grid, mouse_labels
-from tracker.pet.phantom.bids import write_organs
 from tracker.pet.phantom.classic import write_classic
 from tracker.pet.phantom.options import NUCLIDES, ScanOptions
 from tracker.pet.phantom.truth import PetTruth, Slot, map_fractions, scan
@@ -18,19 +16,6 @@ from tracker.study.model import Context, Corrections, Organs
 from tracker.study.rows import Acquisition, Dose, Label, Subject
 
 _INJECTED, _START_S, _LENGTH_S = datetime(2026, 3, 2, 9, 0), 3600.0, 1200.0
-
-
-@dataclass(frozen=True, slots=True)
-class ContractCase:
-    """Raw files as a scanner would write them, all that the stages are told of them, and the amount in each organ [Bq] that is right.
-
-    ``unit`` is what ``calibrate`` must give; ``amounts`` are at the middle of the frame; ``organs`` the label map in the scan's space.
-    """
-
-    context: Context
-    organs: Path
-    unit: str
-    amounts: Mapping[str, float]
 
 
 def contract_case(folder: Path, strength: float) -> ContractCase:

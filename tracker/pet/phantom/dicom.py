@@ -1,24 +1,19 @@
-"""What the DICOM writers share: identifiers from the seed, quantised pixels, the modules every image has."""
+"""What the PET and SPECT writers share: identifiers from the seed, quantised pixels, the modules every image has."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
-from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
-from tracker.image import Grid, voxel_size_mm
-from tracker.pet.phantom.options import NUCLIDES, ScanOptions, date_da, header_half_life_s, moment_dt, time_tm
+from tracker.digital import dicom as shared
+from tracker.digital.dicom import code, date_da, ds_text, time_tm
+from tracker.image import Grid
+from tracker.pet.phantom.options import NUCLIDES, ScanOptions, header_half_life_s, moment_dt
 
 _LARGEST = 32760  # a little below 32767, so that a slope rounded to a DS of 16 characters cannot overflow
-_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def uid(options: ScanOptions, *what: object) -> str:
@@ -34,29 +29,6 @@ def quantise(values: np.ndarray) -> tuple[float, np.ndarray]:
     peak = float(np.abs(values).max())
     slope = float(f"{peak / _LARGEST:.9e}") if peak > 0 else 1.0
     return slope, np.rint(values / slope).astype("<i2")
-
-
-def ds_text(value: float) -> str:
-    """A number as a DS: at most 16 characters, ten significant digits."""
-    return f"{value:.9e}"
-
-
-def position_lps(grid: Grid, z: int) -> list[float]:
-    """Image Position (Patient) of slice ``z`` [mm, LPS]: the centre of its first voxel."""
-    return [round(float(v), 9) for v in (grid.affine @ [0.0, 0.0, z, 1.0])[:3] * _LPS]
-
-
-def orientation_lps(grid: Grid) -> list[float]:
-    """Image Orientation (Patient): directions of growing column and row index, LPS."""
-    columns, rows = grid.affine[:3, 0], grid.affine[:3, 1]
-    return [round(float(v), 12) for axis in (columns, rows) for v in axis / np.linalg.norm(axis) * _LPS]
-
-
-def code(value: str, scheme: str, meaning: str) -> Dataset:
-    """One item of a code sequence."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
-    return item
 
 
 def radiopharmaceutical(options: ScanOptions, *, dose_per_bq: float = 1.0) -> Dataset:
@@ -101,39 +73,8 @@ def add_space(ds: Dataset, options: ScanOptions, grid: Grid) -> None:
     ds.Rows, ds.Columns = grid.shape[1], grid.shape[2]
 
 
-def add_pixels(ds: Dataset, stored: np.ndarray) -> None:
-    """Image pixel module of 16-bit numbers, signed or not as ``stored`` is."""
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
-    ds.PixelRepresentation = int(stored.dtype.kind == "i")
-    ds.add_new(Tag("PixelData"), "OW", np.ascontiguousarray(stored).tobytes())
-
-
-def spacing_mm(grid: Grid) -> tuple[list[float], float]:
-    """Pixel Spacing (rows, columns) and the distance of slices [mm]."""
-    z, y, x = voxel_size_mm(grid)
-    return [round(y, 9), round(x, 9)], round(z, 9)
-
-
-def encode(ds: Dataset) -> bytes:
-    """A data set's elements as bytes, for `decode`."""
-    file = DicomBytesIO()
-    file.is_little_endian, file.is_implicit_VR = True, False
-    write_dataset(file, ds)
-    return bytes(file.getvalue())
-
-
-def decode(elements: bytes) -> Dataset:
-    """A new data set of encoded elements: they stay as they are until someone asks, and are written twice as fast."""
-    return read_dataset(BytesIO(elements), is_implicit_VR=False, is_little_endian=True)
-
-
 def save(ds: Dataset, path: Path, options: ScanOptions) -> Path:
     """Writes a data set as Explicit VR Little Endian, after the options' ``edit``."""
     if options.edit is not None:
         options.edit(ds)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    dcmwrite(path, ds, enforce_file_format=True)
-    return path
+    return shared.save(ds, path)

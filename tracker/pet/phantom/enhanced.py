@@ -9,16 +9,15 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import EnhancedPETImageStorage
 
+from tracker.digital import dicom as shared
 from tracker.pet.phantom import dicom
 from tracker.pet.phantom.options import (
     ScanOptions,
     after_start,
     average_time_s,
-    date_da,
     decay_factor,
     moment_dt,
     reference_time,
-    time_tm,
 )
 from tracker.pet.phantom.truth import PetImage
 
@@ -39,7 +38,7 @@ def _item(**elements: object) -> Dataset:
 
 
 def _shared(image: PetImage) -> Dataset:
-    spacing, slice_mm = dicom.spacing_mm(image.grid)
+    spacing, slice_mm = shared.spacing_mm(image.grid)
     frame_type = _item(
         FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
         PixelPresentation="MONOCHROME",
@@ -48,8 +47,8 @@ def _shared(image: PetImage) -> Dataset:
     )
     return _item(
         PixelMeasuresSequence=[_item(PixelSpacing=spacing, SliceThickness=slice_mm, SpacingBetweenSlices=slice_mm)],
-        PlaneOrientationSequence=[_item(ImageOrientationPatient=dicom.orientation_lps(image.grid))],
-        FrameAnatomySequence=[_item(AnatomicRegionSequence=[dicom.code("38266002", "SCT", "Entire body")], FrameLaterality="U")],
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=shared.orientation_lps(image.grid))],
+        FrameAnatomySequence=[_item(AnatomicRegionSequence=[shared.code("38266002", "SCT", "Entire body")], FrameLaterality="U")],
         PETFrameTypeSequence=[frame_type],
         PETFrameAcquisitionSequence=[_item(TableHeight=0.0, GantryDetectorTilt=0.0, GantryDetectorSlew=0.0, DataCollectionDiameter=100.0)],
         PETPositionSequence=[
@@ -71,7 +70,7 @@ def _shared(image: PetImage) -> Dataset:
 
 def _mapping(slope: float, first: int, last: int) -> Dataset:
     item = _item(
-        LUTExplanation="activity concentration", LUTLabel="BQML", MeasurementUnitsCodeSequence=[dicom.code("Bq/ml", "UCUM", "Bq/ml")]
+        LUTExplanation="activity concentration", LUTLabel="BQML", MeasurementUnitsCodeSequence=[shared.code("Bq/ml", "UCUM", "Bq/ml")]
     )
     item.add_new(Tag("RealWorldValueFirstValueMapped"), "SS", first)
     item.add_new(Tag("RealWorldValueLastValueMapped"), "SS", last)
@@ -99,15 +98,15 @@ def _frame(image: PetImage, options: ScanOptions, t: int, z: int) -> tuple[Datas
     rescale = 1.0 if options.real_world == "only" else slope
     groups = _item(
         FrameContentSequence=[_content(image, options, t, z)],
-        PlanePositionSequence=[_item(ImagePositionPatient=dicom.position_lps(image.grid, z))],
+        PlanePositionSequence=[_item(ImagePositionPatient=shared.position_lps(image.grid, z))],
         PixelValueTransformationSequence=[
-            _item(RescaleIntercept="0", RescaleSlope=dicom.ds_text(rescale), RescaleType="US" if options.real_world == "only" else "BQML")
+            _item(RescaleIntercept="0", RescaleSlope=shared.ds_text(rescale), RescaleType="US" if options.real_world == "only" else "BQML")
         ],
         PETFrameCorrectionFactorsSequence=[
             _item(
                 PrimaryPromptsCountsAccumulated=1,
                 SliceSensitivityFactor=1.0,
-                DecayFactor=dicom.ds_text(factor),
+                DecayFactor=shared.ds_text(factor),
                 ScatterFractionFactor=0.0,
                 DeadTimeFactor=1.0,
             )
@@ -154,7 +153,7 @@ def _add_scanner(ds: Dataset) -> None:
     ds.AcquisitionStartCondition, ds.AcquisitionTerminationCondition = "MANU", "MANU"
     ds.EnergyWindowRangeSequence = [_item(EnergyWindowLowerLimit="435", EnergyWindowUpperLimit="588")]
     ds.CoincidenceWindowWidth, ds.TimeOfFlightInformationUsed, ds.TableMotion = 5.0, "FALSE", "STATIC"
-    ds.ViewCodeSequence = [dicom.code("62824007", "SCT", "Transverse")]
+    ds.ViewCodeSequence = [shared.code("62824007", "SCT", "Transverse")]
 
 
 def _image(image: PetImage, options: ScanOptions) -> Dataset:
@@ -164,7 +163,7 @@ def _image(image: PetImage, options: ScanOptions) -> Dataset:
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = EnhancedPETImageStorage, dicom.uid(options, "enhanced"), "PT"
     ds.SeriesInstanceUID, ds.SeriesNumber, ds.SeriesDescription = dicom.uid(options, "series"), 1, "PET"
     series = after_start(options, options.series_later_s)
-    ds.SeriesDate, ds.SeriesTime, ds.InstanceNumber = date_da(series), time_tm(series), 1
+    ds.SeriesDate, ds.SeriesTime, ds.InstanceNumber = shared.date_da(series), shared.time_tm(series), 1
     ds.ContentDate, ds.ContentTime = ds.SeriesDate, ds.SeriesTime
     ds.AcquisitionDateTime = moment_dt(options, after_start(options, float(image.start_s.min())))
     ds.AcquisitionDuration = float((image.start_s + image.duration_s).max() - image.start_s.min())
@@ -203,5 +202,5 @@ def write_enhanced(folder: Path, image: PetImage, options: ScanOptions) -> tuple
     ds.NumberOfFrames = len(frames)
     ds.SharedFunctionalGroupsSequence = [_shared(image)]
     ds.PerFrameFunctionalGroupsSequence = [groups for groups, _ in frames]
-    dicom.add_pixels(ds, np.stack([stored for _, stored in frames]))
+    shared.add_pixels(ds, np.stack([stored for _, stored in frames]))
     return (dicom.save(ds, folder / "enhanced.dcm", options),)

@@ -9,9 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage
 
+from tracker.digital import dicom as shared
 from tracker.image import voxel_volume_ml
 from tracker.pet.phantom import dicom
-from tracker.pet.phantom.options import ScanOptions, after_start, date_da, decay_factor, time_tm
+from tracker.pet.phantom.options import ScanOptions, after_start, decay_factor
 from tracker.pet.phantom.truth import PetImage
 
 _VIEWS = 60
@@ -31,7 +32,7 @@ def _counts(image: PetImage, options: ScanOptions) -> np.ndarray:
 def _mapping(slope: float, stored: np.ndarray) -> Dataset:
     item = Dataset()
     item.LUTExplanation, item.LUTLabel = "activity concentration", "BQML"
-    item.MeasurementUnitsCodeSequence = [dicom.code("Bq/ml", "UCUM", "Bq/ml")]
+    item.MeasurementUnitsCodeSequence = [shared.code("Bq/ml", "UCUM", "Bq/ml")]
     item.add_new(Tag("RealWorldValueFirstValueMapped"), "SS", int(stored.min()))
     item.add_new(Tag("RealWorldValueLastValueMapped"), "SS", int(stored.max()))
     item.RealWorldValueIntercept, item.RealWorldValueSlope = 0.0, slope
@@ -56,8 +57,8 @@ def _rotation(duration_s: float) -> Dataset:
 def _detector(image: PetImage) -> Dataset:
     item = Dataset()
     item.CollimatorType, item.CollimatorGridName, item.FocalDistance = "PINH", "multi-pinhole", "0"
-    item.ImageOrientationPatient = dicom.orientation_lps(image.grid)
-    item.ImagePositionPatient = dicom.position_lps(image.grid, 0)
+    item.ImageOrientationPatient = shared.orientation_lps(image.grid)
+    item.ImagePositionPatient = shared.position_lps(image.grid, 0)
     return item
 
 
@@ -69,8 +70,8 @@ def _image(image: PetImage, options: ScanOptions) -> Dataset:
     ds.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]
     ds.SeriesInstanceUID, ds.SeriesNumber, ds.SeriesDescription, ds.InstanceNumber = dicom.uid(options, "series"), 1, "SPECT", 1
     series, begin = after_start(options, options.series_later_s), after_start(options, float(image.start_s[0, 0]))
-    ds.SeriesDate, ds.SeriesTime = date_da(series), time_tm(series)
-    ds.AcquisitionDate, ds.AcquisitionTime = date_da(begin), time_tm(begin)
+    ds.SeriesDate, ds.SeriesTime = shared.date_da(series), shared.time_tm(series)
+    ds.AcquisitionDate, ds.AcquisitionTime = shared.date_da(begin), shared.time_tm(begin)
     ds.ContentDate, ds.ContentTime = ds.AcquisitionDate, ds.AcquisitionTime
     ds.PatientPosition = options.patient_position
     # Empty type 2 sequences beside Patient Position: not quite the standard, but what files in the wild look like.
@@ -82,7 +83,7 @@ def _image(image: PetImage, options: ScanOptions) -> Dataset:
     ds.CorrectedImage = [*options.corrected, *(["DECY"] if options.decay_correction != "NONE" else [])]
     if options.decay_correction != "NONE":
         ds.DecayCorrection = options.decay_correction
-    spacing, slice_mm = dicom.spacing_mm(image.grid)
+    spacing, slice_mm = shared.spacing_mm(image.grid)
     ds.PixelSpacing, ds.SliceThickness, ds.SpacingBetweenSlices = spacing, slice_mm, slice_mm
     return ds
 
@@ -111,5 +112,5 @@ def write_nm(folder: Path, image: PetImage, options: ScanOptions) -> tuple[Path,
     ds.NumberOfFrames = ds.NumberOfSlices = image.grid.shape[0]
     ds.FrameIncrementPointer = Tag("SliceVector")
     ds.SliceVector = list(range(1, image.grid.shape[0] + 1))
-    dicom.add_pixels(ds, stored)
+    shared.add_pixels(ds, stored)
     return (dicom.save(ds, folder / "recon_tomo.dcm", options),)

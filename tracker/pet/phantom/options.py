@@ -127,16 +127,6 @@ def in_units(options: ScanOptions) -> float:
     return {"BQML": lambda: 1.0, "CNTS": lambda: 1.0 / options.activity_factor, "GML": lambda: suv_factor(options)}[options.units]()
 
 
-def date_da(moment: datetime) -> str:
-    """A date as DICOM's DA."""
-    return moment.strftime("%Y%m%d")
-
-
-def time_tm(moment: datetime) -> str:
-    """A time of day as DICOM's TM, to the microsecond."""
-    return moment.strftime("%H%M%S.%f")
-
-
 def moment_dt(options: ScanOptions, moment: datetime) -> str:
     """A moment as DICOM's DT, with the offset where the options state one."""
     return moment.strftime("%Y%m%d%H%M%S.%f") + options.timezone
