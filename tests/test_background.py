@@ -181,6 +181,25 @@ def test_another_field_is_refused() -> None:
         take_off(_scan({"liver": 110.0}), Before([other]), _context())
 
 
+def test_controls_of_another_field_do_not_matter_where_they_are_not_used() -> None:
+    controls = {
+        name: [replace(r, method="R2* at 7 T>x") for r in _scan({"liver": 60.0, "muscle": 30.0}, 0.0, name)] for name in ("c1", "c2")
+    }
+    rows, own = _scan({"liver": 110.0, "muscle": 40.0}), [_scan({"liver": 80.0, "muscle": 41.0}, -24.0, "b")]
+    assert _one(take_off(rows, Before(own, controls), _context()).rows, "delta_r2star").value == 30.0
+    reference = {**RATES, "reference_organ": "muscle", "reference_organ_sd_per_s": 4.0}
+    assert _one(take_off(rows, Before((), controls), _context(reference)).rows, "delta_r2star").value == 70.0
+    with pytest.raises(InputError, match="baseline_protocol"):
+        take_off(rows, Before((), controls), _context())
+
+
+def test_a_baseline_of_other_echo_times_is_taken_off_and_told() -> None:
+    own = [replace(r, method="R2* at 9.4 T>y") for r in _scan({"liver": 80.0}, -24.0, "b")]
+    net = take_off(_scan({"liver": 110.0}), Before([own]), _context())
+    assert _one(net.rows, "delta_r2star").value == 30.0
+    assert [f.check for f in net.findings if f.status == "warn"] == ["baseline_settings"]
+
+
 def test_cells_follow_from_the_difference() -> None:
     done = correct(_scan({"liver": 110.0}), _context(), Before([_scan({"liver": 80.0}, -24.0, "b")]))
     ug = 30 * FACTOR * VOLUME_ML

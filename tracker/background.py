@@ -61,7 +61,8 @@ def take_off(rows: Sequence[Row], before: Before, context: Context) -> Net:
     A lower bound stays one, less the level. Without any of the three, or with corrections: background: none, a rate and its signal
     have no net value (flag ``no_baseline``); a signal that tissue has nothing of stays as it is.
     Not corrected: a level that changes with time for other reasons than ``session_sd_per_s`` (inflammation, bleeding, oxygen).
-    Raises `InputError` ``baseline_protocol`` where rates were measured at another field or in another way, ``reference_organ_missing``,
+    A level of other echo times is taken off with a finding. Raises `InputError` ``baseline_protocol`` where rates were measured at
+    another field or in another way, ``reference_organ_missing``,
     ``reference_organ_sd_missing``.
     """
     native = any(row.quantity in (RATE, FOCAL) for row in rows)
@@ -85,10 +86,13 @@ class _Source:
         self.rows, self.context, self.findings = rows, context, findings
         self.per_rate = _per_rate(rows)
         self.own = [scan for scan in before.own if self._usable(scan)]
-        self.controls = {name: scan for name, scan in before.controls.items() if scan}
-        for scan in (*self.own, *self.controls.values()):
-            _same_protocol(rows, scan, context)
         self.reference = None if self.own else context.constants.get("reference_organ")
+        self.controls = {} if self.own else {name: scan for name, scan in before.controls.items() if scan}
+        focal = any(row.quantity == FOCAL for row in rows)
+        # What is not taken off may have been measured in any way; no reference organ stands in for what was dark before.
+        for scan in (*self.own, *(self.controls.values() if focal or not self.reference else ())):
+            _same_protocol(rows, scan, context)
+            findings.extend(_same_settings(rows, scan))
 
     def _usable(self, scan: Sequence[Row]) -> bool:
         late = [row.time_h for row in scan if row.time_h is not None and row.time_h > 0]
@@ -170,16 +174,29 @@ def _per_rate(rows: Sequence[Row]) -> float:
     return ratios[0] if ratios else 0.0
 
 
-def _same_protocol(rows: Sequence[Row], other: Sequence[Row], context: Context) -> None:
-    def way(scan: Sequence[Row]) -> str:
-        return next((row.method.split(">")[0] for row in scan if row.quantity == RATE), "")
+def _stage(scan: Sequence[Row], at: int) -> str:
+    """One stage of how a scan's rates were measured: 0 the field and estimator, 1 the echo times."""
+    stages = next((row.method.split(">") for row in scan if row.quantity == RATE), [])
+    return stages[at] if at < len(stages) else ""
 
-    if way(rows) != way(other):
+
+def _same_settings(rows: Sequence[Row], other: Sequence[Row]) -> list[Finding]:
+    now, then = _stage(rows, 1), _stage(other, 1)
+    if now == then:
+        return []
+    session = f"session {other[0].session} of {other[0].subject}"
+    what = f"{now} now, {then} in {session}: tissue that does not decay by one rate differs between them"
+    return [Finding("baseline_settings", "warn", what)]
+
+
+def _same_protocol(rows: Sequence[Row], other: Sequence[Row], context: Context) -> None:
+    now, then = _stage(rows, 0), _stage(other, 0)
+    if now != then:
         scan = context.acquisition
         raise InputError(
             "baseline_protocol",
             "rates measured in two ways are not subtracted from one another",
-            found=f"{way(rows)} now, {way(other)} in session {other[0].session} of {other[0].subject}",
+            found=f"{now} now, {then} in session {other[0].session} of {other[0].subject}",
             expected="the same field and estimator",
             where=f"{scan.subject}, session {scan.session}",
             do="scan both with one protocol; state field_t where the files do not say",

@@ -13,15 +13,17 @@ from pathlib import Path
 
 _HOME = Path(__file__).parent
 # What a number can depend on; the rest of the environment is in the lock file.
-_PACKAGES = ("dask", "nibabel", "numba", "numpy", "pydicom", "scipy", "snakemake")
+_PACKAGES = ("brukerapi", "dask", "nibabel", "numba", "numpy", "pydicom", "scipy", "snakemake")
+# Shared by the phantoms and by nothing that measures.
+_FOR_PHANTOMS = ("digital", "mouse", "kinetics")
 
 
 @cache
-def code_digest(package: str = "") -> str:
+def code_digest(package: str = "", *, phantoms: bool = False) -> str:
     """Digest of the library's shared files and, if named, one modality's or the report's folder: what a stage's result depends on.
 
     Snakemake watches scripts, not what they import; this goes into each rule's ``params`` so that an edit reruns what it touches.
-    Phantoms, other modalities and, unless named, the report do not count.
+    Other modalities and, unless named, the report do not count; what makes digital studies only with ``phantoms``.
     """
     shared = [p for p in _HOME.rglob("*") if p.suffix in (".py", ".tsv", ".schema", ".j2", ".css")]
     folders = {p.parent for p in _HOME.glob("*/calibrate.py")} | {p.parent for p in _HOME.glob("*/tabulate.py")}
@@ -29,7 +31,8 @@ def code_digest(package: str = "") -> str:
     skipped = (folders | {_HOME / "report"}) - {own}
     digest = hashlib.sha256()
     for path in sorted(shared):
-        if "phantom" not in path.parts and path.stem != "phantom" and not any(path.is_relative_to(s) for s in skipped):
+        digital = bool({"phantom", *_FOR_PHANTOMS} & {*path.relative_to(_HOME).parts, path.stem})
+        if (phantoms or not digital) and not any(path.is_relative_to(s) for s in skipped):
             digest.update(path.relative_to(_HOME).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

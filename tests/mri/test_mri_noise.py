@@ -257,3 +257,16 @@ def test_real_brain_without_background(shared_data: object) -> None:
     noise, findings = estimate_noise(volume, header((0.004, 0.008, 0.012)), 1, None)
     assert noise.source == "residuals" and len(warned(findings)) == 2
     assert 0.01 < noise.sigma / np.median(volume[0]) < 0.1  # a 7 T brain at 2 to 3 mm: SNR 10 to 100
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_even_ghost_over_all_of_the_air_is_not_taken_for_noise(seed: int) -> None:
+    # Signal of 1.6 sigma that falls slowly: its distribution is close to noise, its fall with echo time is what tells.
+    rng = np.random.default_rng(seed)
+    decay = np.exp(-15 * np.asarray(TE_S))[:, None, None, None]
+    body = np.zeros((1, 8, 32, 32))
+    body[..., 6:26, 6:26] = 20
+    values = np.abs((body + 1.6 * (body == 0)) * decay + rng.normal(size=(8, 8, 32, 32)) + 1j * rng.normal(size=(8, 8, 32, 32)))
+    noise, findings = estimate_noise(values, header(), 1, None)
+    assert noise.source == "residuals" and "noise_background_not_rayleigh" in warned(findings)
+    assert noise.sigma == pytest.approx(1.0, rel=0.05)

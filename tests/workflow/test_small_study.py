@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The small study without noise and blur, run once."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "work").mkdir()
-    place = Place(copy_small(folder / "study", PERFECT, "small"), folder / "work")
+    place = Place(copy_small(folder / "study", PERFECT, "small", modality="pet"), folder / "work")
     done = place.snakemake()
     assert done.returncode == 0, done.stdout
     return place
@@ -122,7 +122,7 @@ def lab(place: Place, tmp_path: Path) -> Place:
     """The same raw files as a lab would have them: a study of its own, without a phantom."""
     raw = place.config.parent / "raw"
     folder = tmp_path / "study"
-    config = copy_small(folder, {}, "small")
+    config = copy_small(folder, {}, "small", modality="pet")
     kept = [line for line in config.read_text(encoding="utf-8").splitlines() if not line.startswith("  ") or "phantom:" not in line]
     text = "\n".join(kept)
     config.write_text(text[: text.index("# A digital study")] + "\n", encoding="utf-8")

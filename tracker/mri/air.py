@@ -191,7 +191,9 @@ def _judge(air: np.ndarray, n_echoes: int, coils: int, width: float) -> Air:
     theory = moments(coils)
     flat = air.reshape(-1, n_echoes, air.shape[1] * air.shape[2]).astype(np.float64)
     step = _steps(air).reshape(-1, n_echoes).max(axis=0) ** 2 / 12
-    second = (flat**2).mean(axis=(0, 2)) - step
+    # Steps wider than the noise leave nothing to correct.
+    square = (flat**2).mean(axis=(0, 2))
+    second = square - np.minimum(step, 0.5 * square)
     mean = flat.mean(axis=(0, 2))
     sigma = np.sqrt(second / (2 * coils))
     ratio = np.sqrt(np.maximum(second - mean**2, 0)) / mean
@@ -211,7 +213,7 @@ def _why_not(flat: np.ndarray, off: np.ndarray, theory: Moments, error: float, w
     pooled = float(off.mean())
     if not -_RATIO_BELOW < pooled < _RATIO_ABOVE or (off < -_RATIO_BELOW - 3 * error).any() or (off > _RATIO_ABOVE + 3 * error).any():
         worst = theory.ratio * (1 + float(off[np.argmax(np.abs(off))]))
-        return f"sd/mean is {worst:.3f}, noise has {theory.ratio:.3f} (as {1 / (4 * worst**2):.1f} channels would have)"
+        return f"sd/mean is {worst:.3f}, noise has {theory.ratio:.3f} (as {1 / (4 * max(worst, 0.01) ** 2):.1f} channels would have)"
     shared, shared_error = _shared(flat)
     if shared > _SHARED + 3 * shared_error * width:
         return f"voxels rise and fall together in different images (r = {shared:.2f}), as signal does"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,35 +150,36 @@ def _moment(text: str) -> datetime | None:
         raise InputError("bad_time", "not a date and time", found=repr(text), expected="YYYY-MM-DDTHH:MM:SS") from error
 
 
-def _times(record: dict[str, Any], acquired: datetime | None, beside: Path) -> tuple[FrameTimes, tuple[Finding, ...]]:
-    """One frame from the sidecar's time on, or from the sheet's where it has none or no date; raises `InputError` where they disagree."""
-    length_s = number(record.get("AcquisitionDuration"), "AcquisitionDuration", beside) or 0.0
-    noted = (
-        () if length_s else (Finding("acquisition_duration", "ok", "the files do not say how long the scan took: its start is its time"),)
-    )
+def _clock(record: dict[str, Any]) -> tuple[datetime | None, time | None]:
+    """When the sidecar says the scan began: with its date, or else as a time of day only."""
     stated = _moment(str(record.get("AcquisitionDateTime") or "").strip())
     clock = parse_time(record.get("AcquisitionTime")) if stated is None else None
     day = str(record.get("AcquisitionDate") or "").strip()
-    if clock is not None and day:
-        stated = _moment(f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock}" if day.isdigit() else f"{day}T{clock}")
-    if stated is None and acquired is None:
-        raise InputError(
-            "acquisition_time_missing",
-            "nothing says when the scan was acquired",
-            found=f"AcquisitionTime {clock} without a date" if clock else "no time in the sidecar",
-            expected="AcquisitionDateTime, or the sheet's `acquired`",
-            where=beside,
-            do="write date and time of the scan's start into the sheet's `acquired` column",
-        )
-    start = stated or acquired
-    apart_s = 0.0
-    if stated is not None and acquired is not None:
-        apart_s = abs(seconds_between(stated, acquired))
-    elif clock is not None and acquired is not None:
-        of_day_s = [timedelta(hours=t.hour, minutes=t.minute, seconds=t.second).total_seconds() for t in (clock, acquired)]
-        apart_s = abs(of_day_s[0] - of_day_s[1])
-        apart_s = min(apart_s, 86400 - apart_s)
-    if start is None or apart_s > _SAME_CLOCK_S:
+    if clock is None or not day:
+        return stated, clock
+    return _moment(f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock}" if day.isdigit() else f"{day}T{clock}"), clock
+
+
+def _apart_s(stated: datetime | None, clock: time | None, acquired: datetime | None) -> float:
+    """How far the sheet's start is from the sidecar's [s], by time of day where that has no date; 0 where one of them has none."""
+    if acquired is None:
+        return 0.0
+    if stated is not None:
+        return abs(seconds_between(stated, acquired))
+    if clock is None:
+        return 0.0
+    of_day_s = [timedelta(hours=t.hour, minutes=t.minute, seconds=t.second).total_seconds() for t in (clock, acquired)]
+    apart_s = abs(of_day_s[0] - of_day_s[1])
+    return min(apart_s, 86400 - apart_s)
+
+
+def _times(record: dict[str, Any], acquired: datetime | None, beside: Path) -> tuple[FrameTimes, tuple[Finding, ...]]:
+    """One frame from the sidecar's time on, or from the sheet's where it has none or no date; raises `InputError` where they disagree."""
+    length_s = number(record.get("AcquisitionDuration"), "AcquisitionDuration", beside) or 0.0
+    unknown = Finding("acquisition_duration", "ok", "the files do not say how long the scan took: its start is its time")
+    noted = () if length_s else (unknown,)
+    stated, clock = _clock(record)
+    if _apart_s(stated, clock, acquired) > _SAME_CLOCK_S:
         raise InputError(
             "acquired_disagrees",
             "the sheet's `acquired` and the sidecar's time disagree",
@@ -187,6 +188,16 @@ def _times(record: dict[str, Any], acquired: datetime | None, beside: Path) -> t
             where=beside,
             do="correct whichever is wrong",
         )
-    if stated is None:
+    if stated is not None:
+        return FrameTimes(stated, (0.0,), (length_s,)), noted
+    if acquired is not None:
         noted = (*noted, Finding("acquired", "warn", "the scan's start is the sheet's: the files have none"))
-    return FrameTimes(start, (0.0,), (length_s,)), noted
+        return FrameTimes(acquired, (0.0,), (length_s,)), noted
+    raise InputError(
+        "acquisition_time_missing",
+        "nothing says when the scan was acquired",
+        found=f"AcquisitionTime {clock} without a date" if clock else "no time in the sidecar",
+        expected="AcquisitionDateTime, or the sheet's `acquired`",
+        where=beside,
+        do="write date and time of the scan's start into the sheet's `acquired` column",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -98,17 +99,15 @@ def _averaged(values: np.ndarray, n_repeats: int) -> np.ndarray:
     return np.asarray(np.sqrt(mean_square), np.float32)
 
 
-def _phase(header: MriHeader, why: str) -> np.ndarray:
+def _phase(header: MriHeader, why: str) -> tuple[np.ndarray, tuple[Finding, ...]]:
     if header.phase_rad is None:
-        raise InputError(
-            "phase_missing", f"{why} needs phase images", found="magnitudes alone", expected="phase of every echo", do=f"change {why}"
-        )
+        what, expected = f"{why} needs phase images", "phase of every echo"
+        raise InputError("phase_missing", what, found="magnitudes alone", expected=expected, do=f"change {why}")
     from tracker.mri.plausible import check_phase
 
     # Of repeats the first: phases do not average across a wrap.
     phase_rad = np.asarray(header.phase_rad[: len(header.echo_times_s)], np.float32)
-    check_phase(phase_rad)
-    return phase_rad
+    return phase_rad, check_phase(phase_rad)
 
 
 def _fit(values: np.ndarray, scan: Scan, noise: Noise, constants: Any) -> tuple[Fit, tuple[Finding, ...], str]:
@@ -118,25 +117,39 @@ def _fit(values: np.ndarray, scan: Scan, noise: Noise, constants: Any) -> tuple[
     from tracker.mri.relaxometry import fit
 
     header: MriHeader = scan.header
-    estimator = constants.get("estimator", "second_moment")
+    estimator, times_s = constants.get("estimator", "second_moment"), header.echo_times_s
     if estimator == "complex":
-        found, noted = fit_complex(values[: len(header.echo_times_s)], _phase(header, "mri.estimator: complex"), header.echo_times_s, noise)
-        return found, noted, "complex fit"
-    magnitude, how, dephasing = _averaged(values, header.n_repeats), estimator, None
+        phase_rad, noted = _phase(header, "mri.estimator: complex")
+        turned: list[Finding] = []
+
+        def by_phase(s0_reference: np.ndarray | None) -> Fit:
+            found, more = fit_complex(values[: len(times_s)], phase_rad, times_s, noise, s0_reference)
+            turned[:] = more
+            return found
+
+        return _twice(by_phase), (*noted, *turned), "complex fit"
+    magnitude, how, noted, dephasing = _averaged(values, header.n_repeats), estimator, (), None
     if constants.get("b0_correction", "none") == "polynomial":
-        phase = _phase(header, "mri.b0_correction: polynomial")
-        dephasing = background_dephasing(phase, magnitude, header, scan.grid)
+        phase_rad, noted = _phase(header, "mri.b0_correction: polynomial")
+        dephasing = background_dephasing(phase_rad, magnitude, header, scan.grid)
         how = f"{estimator} with background gradient"
 
-    def once(s0_reference: np.ndarray | None) -> Fit:
-        times_s, n = header.echo_times_s, header.n_repeats
+    def by_magnitude(s0_reference: np.ndarray | None) -> Fit:
+        n = header.n_repeats
         return fit(estimator, magnitude, times_s, noise, s0_reference=s0_reference, n_averaged=n, dephasing=dephasing)
 
-    # The second pass knows what S0 is like around each voxel, which the first had to find out. What a voxel could have shown is told
-    # by its own S0 alone: lung beside muscle has a quarter of its water, and a limit from muscle would be no bound.
-    alone = once(None)
-    found = once(surroundings(alone.s0))
-    return replace(found, limit_per_s=np.where(found.status == MEASURED, alone.limit_per_s, np.float32(np.nan))), (), how
+    return _twice(by_magnitude), noted, how
+
+
+def _twice(fit: Callable[[np.ndarray | None], Fit]) -> Fit:
+    """The fit that knows what S0 is like around each voxel, which a first fit has to find out.
+
+    What a voxel could have shown is told by its own S0 alone: lung beside muscle has a quarter of its water, and a limit from
+    muscle's would be no bound.
+    """
+    alone = fit(None)
+    found = fit(surroundings(alone.s0))
+    return replace(found, limit_per_s=np.where(found.status == MEASURED, alone.limit_per_s, np.float32(np.nan)))
 
 
 def surroundings(s0: np.ndarray, reach: int = 5) -> np.ndarray:

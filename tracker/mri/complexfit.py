@@ -22,7 +22,7 @@ _CHUNK = 1 << 13
 _SEEN = 3.0
 # Odd and even echoes apart by less than this [rad] cost less than 0.1 % of the signal.
 _LEAST_OFFSET_RAD = 0.03
-_MIN_BRIGHT = 50
+_MIN_BRIGHT, _MAX_BRIGHT = 50, 20_000
 
 
 def fit_complex(
@@ -93,7 +93,8 @@ def _check(magnitude: np.ndarray, phase_rad: np.ndarray, times: np.ndarray, nois
 
 
 def _grid(times: np.ndarray) -> np.ndarray:
-    """Starts of the fit: exp(-(R + iω) t) / √Σ exp(-2 R t) for rates R and frequencies ω; (node, echo + 2), the last two R and ω.
+    """Starts of the fit: exp(-(R + iω) t) / √Σ exp(-2 R t) for rates R and frequencies ω; (2, echo + 1, node), real and
+    imaginary; R and ω in the last row. Nodes lie last: a loop over them needs no sum and runs several at a time.
 
     Frequencies are those that echoes so far apart can tell from one another: ω within ±π/min(Δt), two nodes within the width of a peak.
     """
@@ -104,22 +105,23 @@ def _grid(times: np.ndarray) -> np.ndarray:
     rate, omega = (axis.ravel() for axis in np.meshgrid(rates, omegas, indexing="ij"))
     waves = np.exp(-(rate + 1j * omega)[:, None] * times)
     waves /= np.sqrt((np.abs(waves) ** 2).sum(axis=1, keepdims=True))
-    return np.concatenate([waves, rate[:, None], omega[:, None]], axis=1)
+    return np.ascontiguousarray(np.stack([np.vstack([waves.T.real, rate]), np.vstack([waves.T.imag, omega])]))
 
 
 @compiled
 def _fit_voxels(size, phase, times, grid, sigma, first, found, status):  # type: ignore[no-untyped-def]
     """Rows of ``found``: R2*, its standard error, S0; NaN where the fit does not settle. Only voxels of status MEASURED are fitted."""
     n = times.size
-    y = np.empty(n, np.complex128)
+    y, waves = np.empty(n, np.complex128), np.empty(n, np.complex128)
+    held = np.empty((2, grid.shape[2]))
     for v in range(status.size):
         if status[v] != MEASURED:
             continue
         for i in range(n):
             y[i] = size[i, first + v] * np.exp(1j * np.float64(phase[i, first + v]))
-        rate, omega = _best_node(y, grid)
+        rate, omega = _best_node(y, grid, held)
         for _ in range(_STEPS):
-            amplitude, spread, turn = _project(y, times, rate, omega)
+            amplitude, spread, turn = _project(y, times, rate, omega, waves)
             information = abs(amplitude) ** 2 * spread
             if not information > 0.0:
                 break
@@ -138,37 +140,37 @@ def _fit_voxels(size, phase, times, grid, sigma, first, found, status):  # type:
 
 
 @compiled
-def _best_node(y, grid):  # type: ignore[no-untyped-def]
-    """R and ω of the node whose wave holds most of the signal."""
-    best, node = -1.0, 0
-    for k in range(grid.shape[0]):
-        total = 0j
-        for i in range(y.size):
-            total += grid[k, i] * y[i]
-        held = total.real**2 + total.imag**2
-        if held > best:
-            best, node = held, k
-    return grid[node, y.size].real, grid[node, y.size + 1].real
+def _best_node(y, grid, held):  # type: ignore[no-untyped-def]
+    """R and ω of the node whose wave holds most of the signal; ``held`` (2, node) is room to work in."""
+    n = y.size
+    held[:] = 0.0
+    for i in range(n):
+        real, imaginary = y[i].real, y[i].imag
+        for k in range(grid.shape[2]):
+            held[0, k] += grid[0, i, k] * real - grid[1, i, k] * imaginary
+            held[1, k] += grid[0, i, k] * imaginary + grid[1, i, k] * real
+    node = np.argmax(held[0] ** 2 + held[1] ** 2)
+    return grid[0, n, node], grid[1, n, node]
 
 
 @compiled
-def _project(y, times, rate, omega):  # type: ignore[no-untyped-def]
+def _project(y, times, rate, omega, waves):  # type: ignore[no-untyped-def]
     """For waves e = exp((iω - R) t): amplitude Σ ē y / Σ |e|², Σ (t - t̄)² |e|², Σ (t - t̄) ē (y - a e)."""
-    power = moment = 0.0
+    power = moment = second = 0.0
     held = 0j
     for i in range(times.size):
-        weight = np.exp(-2 * rate * times[i])
+        size = math.exp(-rate * times[i])
+        waves[i] = size * complex(math.cos(omega * times[i]), -math.sin(omega * times[i])) * y[i]
+        weight = size * size
         power += weight
         moment += weight * times[i]
-        held += np.exp((-1j * omega - rate) * times[i]) * y[i]
-    amplitude, middle = held / power, moment / power
-    spread, turn = 0.0, 0j
+        second += weight * times[i] * times[i]
+        held += waves[i]
+    middle, turn = moment / power, 0j
     for i in range(times.size):
-        lag = times[i] - middle
-        spread += lag * lag * np.exp(-2 * rate * times[i])
         # Σ (t - t̄) |e|² = 0: the fitted wave drops out of the sum.
-        turn += lag * np.exp((-1j * omega - rate) * times[i]) * y[i]
-    return amplitude, spread, turn
+        turn += (times[i] - middle) * waves[i]
+    return held / power, second - moment * middle, turn
 
 
 def _without_alternation(size: np.ndarray, phase: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, tuple[Finding, ...]]:
@@ -182,6 +184,7 @@ def _without_alternation(size: np.ndarray, phase: np.ndarray, times: np.ndarray)
     bright = np.flatnonzero(brightness >= 0.5 * np.quantile(brightness, 0.995))
     if times.size < 4 or np.ptp(gaps) > 0.01 * gaps.mean() or bright.size < _MIN_BRIGHT:
         return phase, ()
+    bright = bright[:: max(1, bright.size // _MAX_BRIGHT)]
     waves = (size[:, bright] * np.exp(1j * phase[:, bright])).astype(np.complex128)
     second = waves[:-2] * waves[2:] * np.conj(waves[1:-1]) ** 2
     second[1::2] = np.conj(second[1::2])

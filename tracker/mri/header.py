@@ -50,7 +50,14 @@ SATURATED = 3  # fewer than two echoes above the noise, or faster than R2*max: a
 NOT_DECAYING = 4  # the signal does not fall with echo time: no rate
 FAILED = 5  # the fit did not converge
 NOT_FINITE = 6  # a value is NaN or infinite
-STATUS_NAMES = {MEASURED: "measured", VOID: "void", SATURATED: "saturated", NOT_DECAYING: "not_decaying", FAILED: "failed", NOT_FINITE: "not_finite"}
+STATUS_NAMES = {
+    MEASURED: "measured",
+    VOID: "void",
+    SATURATED: "saturated",
+    NOT_DECAYING: "not_decaying",
+    FAILED: "failed",
+    NOT_FINITE: "not_finite",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _MAD = 1.4826
 _SAME_SCALE = 0.10
 # Weak signal that raises the first echo's level by this much is seen in its distribution.
 _NO_SIGNAL = 0.50
+# Signal left in the echoes that sigma² is taken from: half of it in sigma.
+_LEFT_OVER = 0.10
 _MIN_BRIGHT, _MAX_BRIGHT = 100, 8_000
 # Tissue that scatters this many times more or less than the air is a contradiction worth a look.
 _CONTRADICTION = 1.5
@@ -61,7 +63,7 @@ def estimate_noise(values: Any, header: MriHeader, coils: int, stated_sigma: flo
         return Noise(float(stated_sigma), coils, "config"), ()
     sample = slabs(values)
     air = find_air(sample, len(header.echo_times_s), coils)
-    level, why_not = _air_level(air, header)
+    level, why_not = _air_level(air, sample, header)
     if not why_not:
         noise = Noise(level, coils, "background", air.per_echo)
         return noise, (_said(noise, f"{air.voxels} voxels of air"), *_contradictions(noise, sample, header))
@@ -74,32 +76,45 @@ def _said(noise: Noise, where: str) -> Finding:
     return Finding("noise", "ok", f"sigma is {noise.sigma:.4g} for {noise.coils} channel(s), from {where}")
 
 
-def _air_level(air: Air, header: MriHeader) -> tuple[float, str]:
-    """Sigma of the air, or why it is none. Early echoes that hold signal are left out, if those after them agree."""
+def _air_level(air: Air, sample: np.ndarray, header: MriHeader) -> tuple[float, str]:
+    """Sigma of the air, or why it is none. Where early echoes hold traces of signal, those after them that agree give it."""
     if air.why_not:
         return math.nan, air.why_not
     echoes = np.array(air.per_echo)
-    plateau = _plateau(echoes, air.error)
     spread = float(echoes.max() / echoes.min() - 1)
-    if spread > _SAME_SCALE + 3 * math.sqrt(2) * air.error:
-        # Signal falls. A scanner that fits each echo to its range raises the later ones; a steep fall without a trace of signal is none.
-        falls = echoes.argmax() < echoes.argmin()
-        if not falls or (spread > _NO_SIGNAL and not air.holds_signal):
-            raise _scaling(echoes, header)
-        if not air.holds_signal or plateau < 3:
-            return math.nan, f"its level falls by {100 * spread:.0f} % with echo time, as signal does"
-    falls = echoes[0] > echoes[-plateau:].mean() * (1 + 3 * air.error)
-    kept = echoes[-plateau:] if falls else echoes
-    return float(np.sqrt(np.mean(kept**2))), ""
+    apart = spread > _SAME_SCALE + 3 * math.sqrt(2) * air.error
+    # Signal falls. A scanner that fits each echo to its range raises the later ones; a steep fall without a trace of signal is none.
+    if apart and (echoes.argmax() > echoes.argmin() or (spread > _NO_SIGNAL and not air.holds_signal)):
+        raise _scaling(echoes, header)
+    if _trend(echoes, air.error) > -3:
+        return float(np.sqrt(np.mean(echoes**2))), ""
+    plateau = _plateau(echoes, air.error)
+    level = float(np.sqrt(np.mean(echoes[-plateau:] ** 2)))
+    if (apart and not air.holds_signal) or _left_over(echoes, level, plateau, sample) > _LEFT_OVER:
+        return math.nan, f"its level falls by {100 * spread:.0f} % with echo time, as signal does"
+    return level, ""
+
+
+def _trend(echoes: np.ndarray, error: float) -> float:
+    """Slope of the echoes' level over their number, in its sampling errors; 0 for one echo."""
+    lag = np.arange(len(echoes)) - (len(echoes) - 1) / 2
+    return float(lag @ (echoes / echoes.mean()) / (error * np.sqrt(lag @ lag))) if len(echoes) > 1 else 0.0
 
 
 def _plateau(echoes: np.ndarray, error: float) -> int:
-    """How many of the last echoes have one level, within 3 sampling errors."""
+    """How many of the last echoes have one level, within 3 sampling errors and without a fall."""
     for start in range(len(echoes)):
         tail = echoes[start:]
-        if (np.abs(tail / tail.mean() - 1) <= 3 * error).all():
+        if (np.abs(tail / tail.mean() - 1) <= 3 * error).all() and _trend(tail, error) > -2:
             return len(tail)
     return 1
+
+
+def _left_over(echoes: np.ndarray, level: float, plateau: int, sample: np.ndarray) -> float:
+    """Share of the plateau's level² that is signal, if what the first echo has on top of it falls as the bright voxels do."""
+    bright = np.median(_bright(sample, len(echoes)).mean(axis=0), axis=1)
+    kept = float(np.mean((bright[-plateau:] / bright[0]) ** 2))
+    return float((echoes[0] / level) ** 2 - 1) * kept / max(1 - kept, 1e-6)
 
 
 def _scaling(echoes: np.ndarray, header: MriHeader) -> InputError:

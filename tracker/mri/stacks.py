@@ -19,6 +19,12 @@ from tracker.mri import echoes
 from tracker.mri.tags import Picture, PictureSet
 
 
+# Positions are written with some digits; what lies further apart than this was another field of view.
+_SAME_PLACE_MM = 0.02
+# One echo time written in two ways, as 2.46 and 2.5, not two echoes.
+_ROUNDED_SHARE = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class EchoStack:
     """Images as ``order[repeat × echo][z]``, repeats slowest, with the grid they share; ``values`` (repeat × echo, z, y, x) lazy."""
@@ -44,11 +50,26 @@ def of_kind(sets: Sequence[PictureSet], kind: str, sheet_ms: tuple[float, ...], 
     n_repeats = _complete(sorted_out, levels, where)
     keys = _turns(pictures, sorted_out.of, levels, where) * len(sorted_out.times_s) + sorted_out.of
     found = arrange(slices, list(map(float, keys)), where)
+    _check_places(slices.positions, found.order, where)
     order = tuple(tuple(pictures[i] for i in frame) for frame in found.order)
     shape = (len(order[0]), int(pictures[0].instance.get("Rows")), int(pictures[0].instance.get("Columns")))
     values = lazy_frames(partial(_load, order), len(order), shape)
     grid = Grid(shape, found.affine, slices.frame_of_reference_uid)
     return EchoStack(order, sorted_out.times_s, n_repeats, grid, values, found.findings)
+
+
+def _check_places(positions: np.ndarray, order: Sequence[Sequence[int]], where: object) -> None:
+    """Raises `InputError` where images of one slice lie beside one another: what is on the same voxel of two echoes is not one tissue."""
+    apart_mm = max(float(np.abs(positions[list(frame)] - positions[list(order[0])]).max()) for frame in order)
+    if apart_mm > _SAME_PLACE_MM:
+        raise InputError(
+            "echo_grid_differs",
+            "the images of one slice lie at different places",
+            found=f"ImagePositionPatient up to {apart_mm:.3g} mm apart",
+            expected="one place for all echoes and repeats",
+            where=where,
+            do="export the scan again; two scans may share a series",
+        )
 
 
 def _load(order: Sequence[Sequence[Picture]], frame: int) -> np.ndarray:
@@ -96,6 +117,15 @@ def _complete(found: echoes.Echoes, levels: np.ndarray, where: object) -> int:
     for e, have in enumerate(counts):
         if len(have) == len(every):
             continue
+        if all(len(other) < len(every) for other in counts):
+            raise InputError(
+                "echo_grid_differs",
+                "echoes lie at different slices",
+                found=f"{len(every)} places of slices, at most {max(map(len, counts))} of them in one echo",
+                expected="the same slices in every echo",
+                where=where,
+                do="export the scan again; two scans may share a series",
+            )
         # Two halves that are one echo's slices together: its time is written in two ways.
         halves = [i for i, other in enumerate(counts) if i != e and not set(other) & set(have) and len(other) + len(have) == len(every)]
         mate = next(iter(halves), None)

@@ -87,6 +87,11 @@ def code(wildcards):
     return code_digest(modality(wildcards.modality).package)
 
 
+def phantom_code(wildcards):
+    """The same with what makes digital studies."""
+    return code_digest(modality(wildcards.modality).package, phantoms=True)
+
+
 def of_all(name):
     """A file of every subject in every modality."""
     return [f"{RESULTS}/stages/{m}/{s}/{name}" for m, s in PAIRS]

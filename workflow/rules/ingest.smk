@@ -8,7 +8,7 @@ if STUDY.config.phantom:
             RESULTS + "/logs/phantom/{modality}_{subject}.log",
         params:
             study=told_study,
-            code=code_digest(),
+            code=phantom_code,
         script:
             "../scripts/phantom.py"
 

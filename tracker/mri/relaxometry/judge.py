@@ -55,7 +55,10 @@ def second_echo(factors, times, voxel):  # type: ignore[no-untyped-def]
 
 @compiled
 def judge(factors, times, seen, reference, first, estimate, status, limit):  # type: ignore[no-untyped-def]
-    """After the fit: numbers that cannot be known become a status; ``limit`` is R2*max where S0 is known. ``estimate`` rows: rate, sd, S0."""
+    """After the fit: numbers that cannot be known become a status; ``limit`` is R2*max where S0 is known.
+
+    ``estimate``, rows rate, sd, S0, is set to NaN where ``status`` is not MEASURED.
+    """
     rate, sd, s0 = estimate[0], estimate[1], estimate[2]
     for v in range(status.size):
         time, share = second_echo(factors, times, first + v)
@@ -64,14 +67,14 @@ def judge(factors, times, seen, reference, first, estimate, status, limit):  # t
         limit[v] = np.nan if status[v] == NOT_FINITE else by_reference
         if status[v] == MEASURED:
             own = s0[v] * share / seen
-            own_limit = np.float32(math.log(own) / time) if own > 1.0 and own < np.inf else np.float32(-1)
+            own_limit = np.float32(math.log(own) / time) if own > 1.0 and np.float32(s0[v]) < np.inf else np.float32(-1)
             if rate[v] != rate[v]:
                 status[v] = FAILED
             elif rate[v] <= 0.0:
                 status[v] = NOT_DECAYING
-            elif (known != known and np.float32(rate[v]) > own_limit) or not _plausible(rate[v], own, known, by_reference, time):
+            elif np.float32(rate[v]) > own_limit or not _plausible(rate[v], own, known, by_reference, time):
                 status[v] = SATURATED
-            elif not sd[v] < np.inf:
+            elif not np.float32(sd[v]) < np.inf:
                 status[v] = FAILED
             elif known != known:
                 limit[v] = own_limit
@@ -81,7 +84,7 @@ def judge(factors, times, seen, reference, first, estimate, status, limit):  # t
 
 @compiled
 def _plausible(rate, own, known, limit, time):  # type: ignore[no-untyped-def]
-    """Whether a rate agrees with an S0 known from elsewhere; ``own`` and ``known`` are S0 (as the second echo sees it) over what is seen."""
+    """Whether a rate agrees with an S0 known from elsewhere; ``own``, ``known``: S0 (as the second echo sees it) over what is seen."""
     if known != known:
         return True
     by_chance = own < _LEAST_SHARE * known and own * math.exp(-rate * time) < _DOUBTFUL

@@ -11,7 +11,8 @@ from tracker.mri.relaxometry.problem import Problem
 def triples(times_s: np.ndarray) -> np.ndarray:
     """Weights (triple, 4) of every three neighbouring echoes: ∫ S dt = c1·y1 + c2·y2 + c3·y3 by a parabola through them, and beta.
 
-    For a uniform spacing D this is Simpson's rule, D/3·(1, 4, 1), with beta D/3. The differences that it is compared to are y1 - y3 = R2*·∫ S dt.
+    For a uniform spacing D this is Simpson's rule, D/3·(1, 4, 1), with beta D/3. For one exponential
+    y1 - y3 = R2*·∫ S dt.
 
     >>> triples(np.array([1.0, 2.0, 3.0])) * 3
     array([[1., 4., 1., 1.]])
@@ -24,7 +25,7 @@ def triples(times_s: np.ndarray) -> np.ndarray:
 
 
 def arlo(p: Problem, first: int, status: np.ndarray) -> np.ndarray:
-    """R2* by auto-regression on linear operations, its standard error and S0: rows (3, voxel) of the voxels from ``first`` on, as many as ``status`` has.
+    """Rows R2* by auto-regression on linear operations, its standard error, S0 of the voxels from ``first`` on (as many as ``status``).
 
     With s the integral of the signal over three echoes and x = y1 - y3: R2* = (Σ s x + Σ beta x²) / (Σ beta s x + Σ s²). The standard
     error carries sigma of every echo through that formula. Raises `InputError`: ``arlo_needs_three_echoes``, ``arlo_without_dephasing``.
@@ -32,7 +33,9 @@ def arlo(p: Problem, first: int, status: np.ndarray) -> np.ndarray:
     Source: Pei et al. 2015, doi:10.1002/mrm.25137.
     """
     if len(p.times_s) < 3:
-        raise InputError("arlo_needs_three_echoes", "ARLO needs three echoes", found=len(p.times_s), expected="3 or more", do="use second_moment")
+        raise InputError(
+            "arlo_needs_three_echoes", "ARLO needs three echoes", found=len(p.times_s), expected="3 or more", do="use second_moment"
+        )
     if p.factor is not None:
         # Its integral equation holds for one exponential alone.
         raise InputError("arlo_without_dephasing", "ARLO cannot take B0 dephasing", do="use second_moment, or no B0 correction")
@@ -61,7 +64,7 @@ def _amplitude(y: np.ndarray, rate: np.ndarray, times_s: np.ndarray) -> np.ndarr
 
 
 def weighted_loglinear(p: Problem, first: int, status: np.ndarray) -> np.ndarray:
-    """R2* as the slope of ln y with weights y², its standard error and S0: rows (3, voxel) of the voxels from ``first`` on, as many as ``status`` has.
+    """Rows R2* as the slope of ln y with weights y², its standard error, S0 of the voxels from ``first`` on (as many as ``status``).
 
     var(ln y) = sigma²/y², hence the weights. Known dephasing F is taken off as ln F, its echoes weighted as they are.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Problem:
     @property
     def seen(self) -> float:
         """The least signal that counts as seen: 3 sigma sqrt(N) [image unit]."""
-        return SEEN_SD * self.sigma * self.coils**0.5
+        return SEEN_SD * self.sigma * math.sqrt(self.coils)
 
 
 def problem(
@@ -73,19 +74,29 @@ def _factor(dephasing: np.ndarray) -> np.ndarray:
 
 def _check_echoes(magnitude: np.ndarray, times: np.ndarray) -> None:
     if magnitude.dtype.kind not in "fiu":
-        raise InputError("magnitude_not_real", "R2* needs magnitudes", found=magnitude.dtype, expected="real numbers", do="use estimator complex")
+        raise InputError(
+            "magnitude_not_real", "R2* needs magnitudes", found=magnitude.dtype, expected="real numbers", do="use estimator complex"
+        )
     if magnitude.ndim != 4 or times.ndim != 1 or len(magnitude) != len(times):
-        raise InputError("echo_times_do_not_match", "echoes and echo times differ", found=f"{magnitude.shape}, {len(times)} times",
-                         expected="(echo, z, y, x), one time an echo")
+        raise InputError(
+            "echo_times_do_not_match",
+            "echoes and echo times differ",
+            found=f"{magnitude.shape}, {len(times)} times",
+            expected="(echo, z, y, x), one time an echo",
+        )
     if len(times) < 2:
         raise InputError("too_few_echoes", "a decay rate needs two echoes", found=len(times), expected="2 or more")
     if not (np.isfinite(times).all() and times[0] > 0 and (np.diff(times) > 0).all()):
-        raise InputError("echo_times_not_rising", "echo times are not above 0 and rising", found=f"{times.tolist()} s", expected="0 < TE1 < TE2 …")
+        raise InputError(
+            "echo_times_not_rising", "echo times are not above 0 and rising", found=f"{times.tolist()} s", expected="0 < TE1 < TE2 …"
+        )
 
 
 def _check_noise(noise: Noise, n_averaged: int) -> None:
     if not (np.isfinite(noise.sigma) and noise.sigma > 0):
-        raise InputError("noise_unknown", "the fit needs the noise of the image", found=noise.sigma, expected="sigma > 0", do="give noise_sd")
+        raise InputError(
+            "noise_unknown", "the fit needs the noise of the image", found=noise.sigma, expected="sigma > 0", do="give noise_sd"
+        )
     if noise.coils < 1:
         raise InputError("coils_out_of_range", "number of coils", found=noise.coils, expected="1 or more")
     if n_averaged < 1:
