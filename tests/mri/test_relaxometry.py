@@ -439,3 +439,10 @@ def test_refusals(code: str, change: dict) -> None:
     with pytest.raises(InputError) as error:
         fit(**given)
     assert error.value.code == code
+
+
+def test_equal_echoes_have_no_rate() -> None:
+    # Whole numbers as scanners store them: two equal ends make a rate of 1e-15 by rounding, which is none.
+    magnitude = np.array([21.0, 21.5, 21.0], np.float32).reshape(3, 1, 1, 1)
+    found = fit("second_moment", magnitude, (0.004, 0.008, 0.012), Noise(1.0, 1, "config"))
+    assert int(found.status[0, 0, 0]) == NOT_DECAYING and np.isnan(found.r2star_per_s).all()

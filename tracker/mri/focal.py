@@ -19,6 +19,10 @@ _SAME_TIME_OR_FIELD, _SAME_EDGE = 0.01, 0.05
 _NOISE_CEILING_SDS = 3.0
 
 
+# An organ of which more than this share is void is dark by itself: new voids in it are not seen.
+_DARK_SHARE = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """``level``: below it a voxel is void; ``sd`` its own error; ``noise_sd`` that of a voxel [image unit]; ``mean`` of the reference."""
@@ -39,7 +43,7 @@ def measure_voids(
 
     The volume is of the void, not of the cells: it grows with echo time, field, iron and voxel, and dark tissue, air and blood are in
     it too. A baseline scan of the same protocol must be taken off. A calibration for another protocol gives no cells, and a finding.
-    A coil that is less sensitive at the organ than at the reference makes voids of it; void volume saturates where voids merge.
+    A coil that is less sensitive at the organ than at the reference makes voids of it (``focal_organ_dark``); void volume saturates where voids merge.
 
     Raises `InputError` ``reference_organ_missing`` where the reference is not in the organ map, or has under two voxels.
     Void volume follows cell number where relaxation times do not: 500 to 7500 cells at 4.7 T, PubMed 20734153.
@@ -49,12 +53,15 @@ def measure_voids(
     limit = threshold(image[reference_voxels(organ_map, reference)], float(focal["threshold_sd"]), quantity.facts.get("noise_sigma"))
     why_not = _other_protocol(quantity, constants) if "calibration" in focal else []
     values: list[OrganValue] = []
+    dark: list[str] = []
     for label, name in sorted(organ_map.names.items()):
         if label != 0 and name != reference:
-            volume = _volume(name, image[organ_map.labels == label], limit, voxel_volume_ml(quantity.grid))
+            inside = image[organ_map.labels == label]
+            dark += [name] if inside.size and (inside < limit.level).mean() > _DARK_SHARE else []
+            volume = _volume(name, inside, limit, voxel_volume_ml(quantity.grid))
             volume = replace(volume, method=f"void {focal['threshold_sd']:g} SD below {reference} at TE {focal['echo_time_ms']:g} ms")
             values += [volume, *([_cells(volume, focal["calibration"], not why_not)] if "calibration" in focal else [])]
-    return tuple(values), (*_low_threshold(limit, float(focal["threshold_sd"])), *_refused(why_not))
+    return tuple(values), (*_low_threshold(limit, float(focal["threshold_sd"])), *_dark(dark, reference), *_refused(why_not))
 
 
 def reference_voxels(organ_map: OrganMap, name: str) -> np.ndarray:
@@ -146,6 +153,13 @@ def _refused(why_not: list[str]) -> list[Finding]:
         return []
     words = f"no cells from void volume: the calibration is refused for this scan ({'; '.join(why_not)}), for void volume changes with each"
     return [Finding("focal_calibration_other_protocol", "warn", words)]
+
+
+def _dark(organs: list[str], reference: str) -> list[Finding]:
+    if not organs:
+        return []
+    words = f"more than half of {', '.join(organs)} is void: darker than {reference} by itself, so that deposits in it are not seen"
+    return [Finding("focal_organ_dark", "warn", f"{words}; name a reference as bright, or restrict the organ to where deposits are")]
 
 
 def _low_threshold(limit: Threshold, n_sds: float) -> list[Finding]:

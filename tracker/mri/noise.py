@@ -83,8 +83,9 @@ def _air_level(air: Air, sample: np.ndarray, header: MriHeader) -> tuple[float, 
     echoes = np.array(air.per_echo)
     spread = float(echoes.max() / echoes.min() - 1)
     apart = spread > _SAME_SCALE + 3 * math.sqrt(2) * air.error
+    rise = float((echoes / np.minimum.accumulate(echoes)).max() - 1)
     # Signal falls. A scanner that fits each echo to its range raises the later ones; a steep fall without a trace of signal is none.
-    if apart and (echoes.argmax() > echoes.argmin() or (spread > _NO_SIGNAL and not air.holds_signal)):
+    if rise > _SAME_SCALE + 3 * math.sqrt(2) * air.error or (apart and spread > _NO_SIGNAL and not air.holds_signal):
         raise _scaling(echoes, header)
     if _trend(echoes, air.error) > -3:
         return float(np.sqrt(np.mean(echoes**2))), ""

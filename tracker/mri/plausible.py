@@ -14,6 +14,8 @@ from tracker.mri.header import MriHeader
 _BUDGET = 300_000
 # Resampled magnitudes undershoot beside edges; phase and real images are as deep as they are high.
 _UNDERSHOOT = 0.10
+# Voxels that share an image's largest value: this many, and this many times as many as share any other high one, were cut off there.
+_CLIPPED, _CLIPPED_RATIO = 20, 5
 # Fields in which fat and water beat make single voxels rise; the middle of the bright ones does not by more than this.
 _RISE = 0.05
 _PHASE_MARGIN = 0.01
@@ -28,7 +30,7 @@ def check_magnitude(values: Any, header: MriHeader) -> tuple[Finding, ...]:
 
     The brightest voxels (at least half of the 99.5th percentile of the mean over images) are looked at, so that air does not matter;
     choosing by the mean over all images prefers no echo. A decay too slow to see is not an error. Findings: ``magnitude_negative``,
-    ``decay_not_monotone``, ``decay_unknown`` (warn).
+    ``magnitude_clipped``, ``decay_not_monotone``, ``decay_unknown`` (warn).
 
     Does not show that the decay is exponential, nor that echo times are in the right unit.
 
@@ -41,7 +43,7 @@ def check_magnitude(values: Any, header: MriHeader) -> tuple[Finding, ...]:
     for index, image in enumerate(sample):
         _check_image(image, f"image {index + 1} of {len(sample)}")
     _check_twins(sample)
-    findings = _check_sign(sample)
+    findings = (*_check_sign(sample), *_check_clipped(sample))
     if len(header.echo_times_s) < 2:
         return (*findings, Finding("magnitude", "ok", "images are magnitudes; one echo shows no decay"))
     usable = np.isfinite(sample).all(axis=0)
@@ -135,6 +137,20 @@ def _check_sign(sample: np.ndarray) -> tuple[Finding, ...]:
             "magnitude_negative", "warn", f"{100 * float((finite < 0).mean()):.2g} % of voxels are below zero: were the images resampled?"
         ),
     )
+
+
+def _check_clipped(sample: np.ndarray) -> tuple[Finding, ...]:
+    """Noise makes the brightest voxels differ; where many have the same value, and no lower value has as many, they were cut off."""
+    worst = ""
+    for index, image in enumerate(sample):
+        high = image[np.isfinite(image) & (image >= 0.5 * np.nanmax(image, initial=0.0, where=np.isfinite(image)))]
+        levels, counts = np.unique(high, return_counts=True)
+        if counts[-1] >= _CLIPPED and counts[-1] > _CLIPPED_RATIO * counts[:-1].max(initial=1):
+            worst = worst or f"{100 * counts[-1] / high.size:.3g} % of the bright voxels of image {index + 1} are exactly {levels[-1]:.5g}"
+    if not worst:
+        return ()
+    words = f"{worst}: the receiver or a converter cut them off, and their decay comes out too slow; scan with less gain, or export anew"
+    return (Finding("magnitude_clipped", "warn", words),)
 
 
 def _no_magnitude(found: str, expected: str) -> InputError:

@@ -21,8 +21,8 @@ from tracker.mri.tags import Picture, PictureSet
 
 # Positions are written with some digits; what lies further apart than this was another field of view.
 _SAME_PLACE_MM = 0.02
-# One echo time written in two ways, as 2.46 and 2.5, not two echoes.
-_ROUNDED_SHARE = 0.05
+# One echo time stated in two ways, as 2.46 and 2.5, is not two echoes.
+_ROUNDED_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,9 @@ def _complete(found: echoes.Echoes, levels: np.ndarray, where: object) -> int:
     for e, have in enumerate(counts):
         if len(have) == len(every):
             continue
-        if all(len(other) < len(every) for other in counts):
-            raise InputError(
-                "echo_grid_differs",
-                "echoes lie at different slices",
-                found=f"{len(every)} places of slices, at most {max(map(len, counts))} of them in one echo",
-                expected="the same slices in every echo",
-                where=where,
-                do="export the scan again; two scans may share a series",
-            )
         # Two halves that are one echo's slices together: its time is written in two ways.
-        halves = [i for i, other in enumerate(counts) if i != e and not set(other) & set(have) and len(other) + len(have) == len(every)]
-        mate = next(iter(halves), None)
+        halves = (i for i, other in enumerate(counts) if i != e and not set(other) & set(have) and len(other) + len(have) == len(every))
+        mate = next((i for i in halves if abs(found.times_s[i] / found.times_s[e] - 1) <= _ROUNDED_SHARE), None)
         if mate is not None:
             raise InputError(
                 "echo_times_inconsistent",
@@ -137,6 +128,15 @@ def _complete(found: echoes.Echoes, levels: np.ndarray, where: object) -> int:
                 expected="one time per echo",
                 where=where,
                 do="export the series again",
+            )
+        if all(len(other) < len(every) for other in counts):
+            raise InputError(
+                "echo_grid_differs",
+                "echoes lie at different slices",
+                found=f"{len(every)} places of slices, at most {max(map(len, counts))} of them in one echo",
+                expected="the same slices in every echo",
+                where=where,
+                do="export the scan again; two scans may share a series",
             )
         raise InputError(
             "echo_incomplete",

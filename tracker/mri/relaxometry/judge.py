@@ -13,6 +13,8 @@ from tracker.quantify.compiled import compiled
 _DOUBTFUL = 2.0
 # What chance then brings is an S0 far too small: below this share of the S0 known from elsewhere the voxel is saturated.
 _LEAST_SHARE = 0.5
+# A signal that falls by less than this share over the whole train does not fall: equal integers make a rate of rounding alone.
+_NO_DECAY = 1e-6
 
 
 @compiled
@@ -70,7 +72,7 @@ def judge(factors, times, seen, reference, first, estimate, status, limit):  # t
             own_limit = np.float32(math.log(own) / time) if own > 1.0 and np.float32(s0[v]) < np.inf else np.float32(-1)
             if rate[v] != rate[v]:
                 status[v] = FAILED
-            elif rate[v] <= 0.0:
+            elif rate[v] * times[-1] <= _NO_DECAY:
                 status[v] = NOT_DECAYING
             elif np.float32(rate[v]) > own_limit or not _plausible(rate[v], own, known, by_reference, time):
                 status[v] = SATURATED
