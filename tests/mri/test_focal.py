@@ -151,6 +151,13 @@ def test_a_threshold_in_the_noise_is_said():
     assert "no volume" in findings[0].reason and all(v.value is None for v in values)
 
 
+def test_an_organ_that_is_dark_by_itself_is_said():
+    # Lung beside muscle: nine of ten voxels are void before any cell came, and a deposit would change nothing.
+    voxels = int((organs().labels == 2).sum())
+    _, findings = run(rician(body(round(0.9 * voxels)), 3.0, seed=5))
+    assert [(f.check, f.status) for f in findings] == [("focal_organ_dark", "warn")] and "liver" in findings[0].reason
+
+
 def test_voxels_that_are_not_finite_are_no_void():
     image = rician(body(20), 3.0, seed=5)
     image[5, 5, 12] = np.nan

@@ -97,6 +97,7 @@ def test_without_a_relaxivity_the_prior_is_used_and_said():
     [
         ({"relaxivity_per_s_per_mmolar": 960.0}, []),
         ({"relaxivity_per_s_per_mmolar": 962.0}, ["relaxivity_above_bound"]),
+        ({"relaxivity_per_s_per_mmolar": 0.25}, ["relaxivity_too_small"]),
         ({"relaxivity_per_s_per_mmolar": 540.0, "saturation_magnetisation_a_m2_per_kg": 70.0}, ["relaxivity_above_bound"]),
         ({"relaxivity_per_s_per_mmolar": 520.0, "saturation_magnetisation_a_m2_per_kg": 70.0}, []),
         ({"relaxivity_per_s_per_mmolar": 200.0, "relaxivity_sd_per_s_per_mmolar": 60.0}, []),

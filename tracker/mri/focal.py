@@ -43,7 +43,8 @@ def measure_voids(
 
     The volume is of the void, not of the cells: it grows with echo time, field, iron and voxel, and dark tissue, air and blood are in
     it too. A baseline scan of the same protocol must be taken off. A calibration for another protocol gives no cells, and a finding.
-    A coil that is less sensitive at the organ than at the reference makes voids of it (``focal_organ_dark``); void volume saturates where voids merge.
+    A coil that is less sensitive at the organ than at the reference makes voids of it (finding
+    ``focal_organ_dark``); void volume saturates where voids merge.
 
     Raises `InputError` ``reference_organ_missing`` where the reference is not in the organ map, or has under two voxels.
     Void volume follows cell number where relaxation times do not: 500 to 7500 cells at 4.7 T, PubMed 20734153.

@@ -24,6 +24,8 @@ _MU0, _GAMMA = 1.256_637_061_27e-6, 2.675_221_8708e8
 USUAL_MAGNETISATION, LARGEST_MAGNETISATION = 94.0, 127.0
 # Log-normal whose part below the bound of the usual magnetisation has median 300 and 2.5 % of it below 60 /s per mmol/L.
 _PRIOR = NormalDist(math.log(422.3347), 0.928790)
+# Iron oxides in cells have tens to hundreds, and even ferritin more than this: what is less was divided by another unit.
+_LEAST_RELAXIVITY = 1.0
 # Above this relative sd of a divisor, value ± 1.96 sd is no longer an interval: 1/(1 - 1.96·0.3) is 2.4, 1/(1 + 1.96·0.3) is 0.63.
 _LINEAR_CV = 0.3
 
@@ -95,7 +97,7 @@ def conversion(constants: Mapping[str, Any]) -> tuple[Conversion, tuple[Finding,
         return _from_prior(relaxivity_prior(USUAL_MAGNETISATION if magnetisation is None else float(magnetisation)))
     r2star, sd = float(stated), constants.get("relaxivity_sd_per_s_per_mmolar")
     cv = None if sd is None else float(sd) / r2star
-    findings = (*_above_bound(r2star, magnetisation), *_wide(cv))
+    findings = (*_above_bound(r2star, magnetisation), *_below_all(r2star), *_wide(cv))
     return Conversion(IRON_UG_PER_UMOL / r2star, "ug/mL", cv, f"iron by r2* {r2star:g}/s/mM"), findings
 
 
@@ -122,6 +124,13 @@ def _above_bound(r2star: float, magnetisation: float | None) -> list[Finding]:
         "no iron decays faster. Look at the phantom's concentrations and units, or at the field gradient across its voxels"
     )
     return [Finding("relaxivity_above_bound", "warn", words)]
+
+
+def _below_all(r2star: float) -> list[Finding]:
+    if r2star >= _LEAST_RELAXIVITY:
+        return []
+    words = f"relaxivity {r2star:.3g} /s per mmol/L is less than any iron label's: were the phantom's concentrations in umol/L or ug/L?"
+    return [Finding("relaxivity_too_small", "warn", words)]
 
 
 def _wide(cv: float | None) -> list[Finding]:

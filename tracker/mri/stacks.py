@@ -18,7 +18,6 @@ from tracker.image import Grid
 from tracker.mri import echoes
 from tracker.mri.tags import Picture, PictureSet
 
-
 # Positions are written with some digits; what lies further apart than this was another field of view.
 _SAME_PLACE_MM = 0.02
 # One echo time stated in two ways, as 2.46 and 2.5, is not two echoes.
