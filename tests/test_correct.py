@@ -193,6 +193,8 @@ def test_sd_that_is_not_stated_is_none_with_one_finding() -> None:
     uncalibrated = correct([_row(sd_scale=None)], _context())
     assert all(r.sd_scale is None for r in uncalibrated.rows)
     (one,) = uncalibrated.findings
+    iron = correct([_row(sd_scale=None, unit="ug")], _context(SPIO, (replace(DOSE, label="spio", amount=10.0, amount_unit="ug"),)))
+    assert any("relaxivity_sd_per_s_per_mmolar" in f.reason for f in iron.findings)
     assert one.check == "sd_scale_missing" and one.reason.endswith("give the scanner's calibration_sd_percent in the config")
 
 

@@ -208,7 +208,8 @@ def _net(row: Row, source: _Source | None, context: Context, native: bool) -> Ro
     quantity = {"signal": LEVEL, f"delta_{RATE}": RATE}.get(row.quantity, row.quantity)
     level = None if source is None else source.level(row, quantity)
     if source is None or level is None or level.value is None:
-        own_level = context.label.kind != "radionuclide"
+        # Tissue glows of its own; it holds no activity and no fluorine.
+        own_level = row.unit == "photons/s"
         flags = level.flags if level is not None else ("no_baseline",) if native or (own_level and source is not None) else ()
         row = replace(row, flag=tuple(dict.fromkeys((*row.flag, *flags))))
         return replace(row, value=None, sd_noise=None, sd_scale=None, uloq=None, cens=None) if native or level is not None else row

@@ -241,8 +241,10 @@ def _unstated(raw: Sequence[Row], derived: Sequence[Row], context: Context) -> l
     thinned = cells and corrections.dilution and label.dilutes
     lost = cells and corrections.retention
     uncalibrated = any(row.value is not None and row.sd_scale is None for row in raw)
+    # Iron comes from a rate and its relaxivity, all else from a scanner's own calibration.
+    how = "relaxivity_sd_per_s_per_mmolar" if label.kind == "iron" else "scanner's calibration_sd_percent"
     asked = (
-        (uncalibrated, "the scanner's calibration_sd_percent in the config"),
+        (uncalibrated, f"the {how} in the config"),
         (from_dose and corrections.dose_sd_percent is None, "dose_sd_percent in corrections"),
         (suv and corrections.body_weight_sd_percent is None, "body_weight_sd_percent in corrections"),
         (cells and label.amount_per_cell and label.amount_per_cell_sd is None, "amount_per_cell_sd in labels"),

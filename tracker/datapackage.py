@@ -88,7 +88,7 @@ GROUPS: tuple[ColumnMeaning, ...] = (
 
 QUANTITY_MEANINGS: dict[str, str] = {
     "signal": "what the scanner saw in the organ, at scan time, background included",
-    "concentration": "mean over the organ, at scan time",
+    "concentration": "mean over the organ, at scan time; of iron by its relaxation rate, what tissue has of its own included",
     "concentration_max": "largest voxel of the organ, at scan time",
     "concentration_peak": "largest mean over a small sphere in the organ, at scan time",
     "r2star": "mean of the transverse relaxation rate R2* over the organ",

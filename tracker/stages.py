@@ -187,7 +187,8 @@ def _draw_together(seen: Sequence[tuple[Context, Quantity, OrganMap]], pictures:
     scan = rates[0][0].acquisition
     scans = [(context.acquisition.session, quantity, organ_map) for context, quantity, organ_map in rates]
     scans.sort(key=lambda one: one[1].times.origin)
-    drawing.together(pictures / f"{scan.modality}_{scan.subject}_before_after.png", scans, f"{scan.subject}, {scan.modality} before and after the dose")
+    picture = pictures / f"{scan.modality}_{scan.subject}_before_after.png"
+    drawing.together(picture, scans, f"{scan.subject}, {scan.modality} before and after the dose")
 
 
 def correct(contexts: Sequence[Context], tables: Path, rows: Path, controls: Controls = ((), {})) -> tuple[QcRow, ...]:

@@ -154,8 +154,10 @@ def test_a_threshold_in_the_noise_is_said():
 def test_an_organ_that_is_dark_by_itself_is_said():
     # Lung beside muscle: nine of ten voxels are void before any cell came, and a deposit would change nothing.
     voxels = int((organs().labels == 2).sum())
-    _, findings = run(rician(body(round(0.9 * voxels)), 3.0, seed=5))
+    values, findings = run(rician(body(round(0.9 * voxels)), 3.0, seed=5))
     assert [(f.check, f.status) for f in findings] == [("focal_organ_dark", "warn")] and "liver" in findings[0].reason
+    liver = rows(values)["liver"]
+    assert (liver.value, liver.sd_noise) == (None, None) and "saturated" in liver.flag
 
 
 def test_voxels_that_are_not_finite_are_no_void():

@@ -43,8 +43,8 @@ def measure_voids(
 
     The volume is of the void, not of the cells: it grows with echo time, field, iron and voxel, and dark tissue, air and blood are in
     it too. A baseline scan of the same protocol must be taken off. A calibration for another protocol gives no cells, and a finding.
-    A coil that is less sensitive at the organ than at the reference makes voids of it (finding
-    ``focal_organ_dark``); void volume saturates where voids merge.
+    An organ that is nearly all darker than the threshold, by its own signal or by a coil less sensitive there, has no value (flag
+    ``saturated``, finding ``focal_organ_dark``); void volume saturates where voids merge.
 
     Raises `InputError` ``reference_organ_missing`` where the reference is not in the organ map, or has under two voxels.
     Void volume follows cell number where relaxation times do not: 500 to 7500 cells at 4.7 T, PubMed 20734153.
@@ -58,8 +58,11 @@ def measure_voids(
     for label, name in sorted(organ_map.names.items()):
         if label != 0 and name != reference:
             inside = image[organ_map.labels == label]
-            dark += [name] if inside.size and (inside < limit.level).mean() > _DARK_SHARE else []
             volume = _volume(name, inside, limit, voxel_volume_ml(quantity.grid))
+            if inside.size and (inside < limit.level).mean() > _DARK_SHARE:
+                # All of it counts as void, before the dose and after: no label could make it darker.
+                dark.append(name)
+                volume = replace(volume, value=None, sd_noise=None, sd_scale=None, flag=(*volume.flag, "saturated"))
             volume = replace(volume, method=f"void {focal['threshold_sd']:g} SD below {reference} at TE {focal['echo_time_ms']:g} ms")
             values += [volume, *([_cells(volume, focal["calibration"], not why_not)] if "calibration" in focal else [])]
     return tuple(values), (*_low_threshold(limit, float(focal["threshold_sd"])), *_dark(dark, reference), *_refused(why_not))

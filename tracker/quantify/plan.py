@@ -88,7 +88,7 @@ def _organ_findings(organ: Organ) -> list[Finding]:
     reasons = {
         "empty_organ": "has a name but no voxel in the organ map: no value",
         "outside_fov": "touches the edge of the field of view and may be cut: no value",
-        "partial_volume": "has under 27 voxels: spill-over is not corrected (give the scanner's psf_fwhm_mm to have its size judged)",
+        "partial_volume": "has under 27 voxels: its boundary is most of it, and spill-over is not corrected",
     }
     findings = [Finding(flag, "warn", f"{organ.name} {reasons[flag]}") for flag in organ.flag]
     if organ.n and organ.mass_g is None:

@@ -119,7 +119,7 @@ _LABELS = Sheet(
     "one way of labelling cells",
     (
         _id("label", "name of the label, used in doses and acquisitions", True),
-        _choice("kind", KINDS, "what the label is", True),
+        _choice("kind", KINDS, "what the label is; fluorine for 19F is a dye, with its amount per cell in pg or ug of fluorine", True),
         _text("nuclide", "element and mass number, as Zr-89; needed for a radionuclide, empty for all others"),
         Column("dilutes", "yes_no", "yes: each division halves the label of a cell; then doubling_time_h is needed"),
         _above_zero("doubling_time_h", "h", "doubling time of the cells"),
