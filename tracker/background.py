@@ -21,10 +21,20 @@ RATE, LEVEL, FOCAL = "r2star", "concentration", "cells_focal"
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Rows of scans without label: ``own``, one entry a scan of the animal before its dose; ``controls``, one an animal, by its name."""
+    """Rows of scans without label: ``own``, one entry a scan of the animal before its dose; ``controls``, one an animal, by its name.
+
+    ``unmixed`` are rows of the scan at hand with spill-over between organs undone: label is derived from them.
+    """
 
     own: Sequence[Sequence[Row]] = ()
     controls: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    unmixed: Sequence[Row] = ()
+
+
+def with_unmixed(rows: Sequence[Row], unmixed: Sequence[Row]) -> list[Row]:
+    """The rows, each replaced by the one of ``unmixed`` for the same organ, frame and quantity where there is one."""
+    better = {(row.organ, row.time_h, row.quantity): row for row in unmixed}
+    return [better.get((row.organ, row.time_h, row.quantity), row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

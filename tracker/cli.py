@@ -157,7 +157,7 @@ def truth_text(path: Path) -> str:
         beyond = f", {row.n_censored} of them beyond a limit" if row.n_censored else ""
         truth, difference, percent = _short(row.median_truth, 3), _short(row.median_difference, 2), _short(row.median_percent, 3)
         lines.append(f"{row.modality:<10}{row.organ:<14}{truth:>10}{difference:>12}{percent:>10}   {inside}{beyond}")
-    lines.append("Spill-over between organs is not corrected yet: small organs, and those beside hot ones, are off for that reason.")
+    lines.append("An organ with hardly any label is off by many percent of it: look at its difference in %ID, and at its interval.")
     return "\n".join(lines)
 
 

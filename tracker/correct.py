@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tracker.background import Before, take_off
+from tracker.background import Before, take_off, with_unmixed
 from tracker.cells import PerCell, label_per_cell
 from tracker.dilution import quadrature
 from tracker.errors import Finding, InputError
@@ -55,7 +55,8 @@ class _Instant:
 def correct(rows: Sequence[Row], context: Context, before: Before | None = None) -> Corrected:
     """The rows of one scan as measured, and those that its label and doses allow to derive from them.
 
-    At the middle t of each frame, A = ``signal`` less its background (`background.take_off`, from the scans ``before``),
+    At the middle t of each frame, A = ``signal`` without spill-over where that was undone (``before.unmixed``) and less its background
+    (`background.take_off`, from the scans ``before``),
     C = ``concentration`` (mean, max, peak) as measured, t_1 the label's first dose:
 
         label_amount           A · 2^((t - t_1)/T½)                 (A itself where corrections: decay is false)
@@ -76,7 +77,8 @@ def correct(rows: Sequence[Row], context: Context, before: Before | None = None)
     _check_units(raw, context)
     if context.acquisition.role != "followup" or not raw or not _check_times(raw, context, findings):
         return Corrected(tuple(rows), tuple(findings))
-    net = take_off(rows, before or Before(), context)
+    before = before or Before()
+    net = take_off(with_unmixed(rows, before.unmixed), before, context)
     signals = iter(net.signals)
     raw = [next(signals) if row.quantity == "signal" else row for row in raw]
     instants = _instants(raw, context, doses, findings)
@@ -84,7 +86,8 @@ def correct(rows: Sequence[Row], context: Context, before: Before | None = None)
     scaled = [(row, scale) for row in raw for scale in _scales(row, instants.get(row.time_h), context)]
     derived = [_derive(row, scale) for row, scale in scaled if weighed or not scale.per_mass]
     findings += [*net.findings, *_unstated(raw, derived, context)]
-    return Corrected((*net.rows, *derived), tuple(dict.fromkeys(findings)))
+    # What was measured stays as measured: only what is derived has spill-over and background off.
+    return Corrected((*with_unmixed(net.rows, rows), *derived), tuple(dict.fromkeys(findings)))
 
 
 def _check_units(raw: Sequence[Row], context: Context) -> None:

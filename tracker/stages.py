@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Work = Callable[[Context], Sequence[Finding]]
+# Ends the name of a scan's second table: its organs with spill-over undone.
+_UNMIXED = "_unmixed.csv"
 Controls = tuple[Sequence[Context], Mapping[str, Path]]
 
 
@@ -98,6 +100,7 @@ def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
 
 def calibrate(contexts: Sequence[Context], manifest: Path, folder: Path) -> tuple[QcRow, ...]:
     """Reads and calibrates each scan of the manifest; writes its `Quantity` into ``folder`` as ``<key>.nii`` with its JSON."""
+    from tracker.beds import split_bed
     from tracker.nifti import write_quantity
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +109,9 @@ def calibrate(contexts: Sequence[Context], manifest: Path, folder: Path) -> tupl
         scan = context.acquisition
         image = part(scan.modality, "read").read(scan.path, scan.series, context)
         quantity = part(scan.modality, "calibrate").calibrate(image, context)
+        if context.beds and min(quantity.grid.shape) > 1:
+            # A planar image is told apart by its regions.
+            quantity = split_bed(image, quantity, context)
         write_quantity(folder / f"{scan.key}.nii", quantity)
         return tuple(quantity.findings)
 
@@ -116,6 +122,7 @@ def calibrate(contexts: Sequence[Context], manifest: Path, folder: Path) -> tupl
 
 def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple[QcRow, ...]:
     """Brings each scan's organ map to the scan's grid; writes it into ``folder`` as ``<key>.nii`` with its names."""
+    from tracker.beds import own_organs
     from tracker.nifti import read_quantity, write_organ_map
     from tracker.organs import read_organs
 
@@ -126,7 +133,8 @@ def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple
         if scan.organs is None:
             found, expected = "an empty `organs` cell", "a label map, SEG or RTSTRUCT"
             raise InputError("organs_missing", "the scan has no organ map", found=found, expected=expected, do="name one in the sheet")
-        organ_map = read_organs(scan.organs, read_quantity(quantities / f"{scan.key}.nii").grid)
+        quantity = read_quantity(quantities / f"{scan.key}.nii")
+        organ_map = own_organs(read_organs(scan.organs, quantity.grid), quantity, context)
         write_organ_map(folder / f"{scan.key}.nii", organ_map)
         return organ_map.findings
 
@@ -152,7 +160,7 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
     Scans before the dose come first: what their organs could have shown bounds those that show nothing later.
     """
     from tracker.nifti import read_organ_map, read_quantity
-    from tracker.quantify import organ_ceilings
+    from tracker.quantify import organ_ceilings, unmixed_rows, wants_unmixing
 
     tables, pictures = outputs
     for folder in outputs:
@@ -167,10 +175,15 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
         if scan.role == "baseline":
             ceilings.update(organ_ceilings(quantity, organ_map))
         write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
+        undone: Sequence[Finding] = ()
+        if quantity.kind == "concentration" and wants_unmixing(context):
+            unmixing = unmixed_rows(quantity, organ_map, result.rows, context)
+            write_rows(tables / f"{scan.key}{_UNMIXED}", unmixing.rows, digits=17)
+            undone = unmixing.findings
         picture = pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png"
         drawing.one(picture, quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
         seen.append((context, quantity, organ_map))
-        return result.findings
+        return (*result.findings, *undone)
 
     present = sorted(_present(contexts, folders[1], ".nii"), key=lambda c: c.acquisition.role != "baseline")
     rows = each_scan(present, "quantify", work)
@@ -196,7 +209,7 @@ def correct(contexts: Sequence[Context], tables: Path, rows: Path, controls: Con
 
     ``controls`` are scans of other animals without label: their contexts, and by animal the folder of their tables.
     """
-    from tracker.background import Before
+    from tracker.background import Before, with_unmixed
     from tracker.correct import correct as follow
 
     corrected: list[Row] = []
@@ -204,8 +217,9 @@ def correct(contexts: Sequence[Context], tables: Path, rows: Path, controls: Con
 
     def work(context: Context) -> Sequence[Finding]:
         scan = context.acquisition
-        own = [read_rows(tables / f"{c.acquisition.key}.csv") for c in present if _is_before(c, scan)]
-        result = follow(read_rows(tables / f"{scan.key}.csv"), context, Before(own, others))
+        own = [with_unmixed(*_tables(tables, c)) for c in present if _is_before(c, scan)]
+        measured, unmixed = _tables(tables, context)
+        result = follow(measured, context, Before(own, others, unmixed))
         corrected.extend(result.rows)
         return result.findings
 
@@ -219,11 +233,19 @@ def _is_before(context: Context, scan: Acquisition) -> bool:
     return context.acquisition.role == "baseline" and context.acquisition.label == scan.label
 
 
+def _tables(folder: Path, context: Context) -> tuple[list[Row], list[Row]]:
+    """A scan's rows as measured, and those with spill-over undone, if that was asked for."""
+    unmixed = folder / f"{context.acquisition.key}{_UNMIXED}"
+    return read_rows(folder / f"{context.acquisition.key}.csv"), read_rows(unmixed) if unmixed.exists() else []
+
+
 def _control_rows(contexts: Sequence[Context], folders: Mapping[str, Path]) -> dict[str, list[Row]]:
     """By animal, the rows of its scans without label; of an animal with several, those of the first that was measured."""
+    from tracker.background import with_unmixed
+
     found: dict[str, list[Row]] = {}
     for context in contexts:
         path = folders[context.acquisition.subject] / f"{context.acquisition.key}.csv"
         if path.exists() and context.acquisition.subject not in found:
-            found[context.acquisition.subject] = read_rows(path)
+            found[context.acquisition.subject] = with_unmixed(*_tables(path.parent, context))
     return found

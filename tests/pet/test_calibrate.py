@@ -66,10 +66,3 @@ def test_the_sheets_dose_and_weight_do_not_touch_activities(write):
 def test_negative_values_are_kept(write):
     path = write("classic", image_of(-flat(), [(0, 600)], F18))
     assert (np.asarray(calibrated(path, context_of(path)).values) < 0).all()
-
-
-def test_a_correction_that_is_asked_for_and_not_there_is_said(write):
-    path = write("classic", image_of(flat(), [(0, 600)], HALF_LIFE_S["18F"]))
-    told = [f.check for f in calibrated(path, context_of(path, constants={"spill_over": "gtm", "psf_fwhm_mm": 1.2})).findings]
-    plain = [f.check for f in calibrated(path, context_of(path, constants={"spill_over": "none"})).findings]
-    assert "spill_over_unavailable" in told and "spill_over_unavailable" not in plain

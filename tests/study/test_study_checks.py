@@ -251,7 +251,8 @@ def test_three_ways_to_tell_a_shared_bed_apart(folder, way):
     folder.sheet("acquisitions.tsv", f"{HEAD}007 d1 pet scans/007d1 - zr seg/007.nii -\nNA d1 pet scans/007d1 - zr {second} -\n")
     if way != "maps":
         folder.change("config.yaml", "labels: labels.csv", f"labels: labels.csv, {way}: {way}.tsv")
-    folder.sheet("beds.tsv", "session modality path position subject\nd1 pet scans/007d1 left 007\nd1 pet ./scans/007d1 right NA\n")
+    places = "d1 pet scans/007d1 left 007 image\nd1 pet ./scans/007d1 right NA image\n"
+    folder.sheet("beds.tsv", f"session modality path position subject view\n{places}")
     folder.sheet("rois.tsv", "session path roi subject organ\nd1 scans/007d1 1 007 liver\nd1 ./scans/007d1 2 NA liver\n")
     assert len(folder.load().acquisitions) == 2
 
@@ -265,7 +266,7 @@ def test_rows_of_beds_must_belong_to_a_scan(folder):
 def test_one_animal_in_two_places_of_a_bed(folder):
     folder.change("config.yaml", "labels: labels.csv", "labels: labels.csv, beds: b.tsv")
     folder.sheet("b.tsv", "session modality path position subject\nd1 pet scans/NAd1 left NA\nd1 pet scans/NAd1 right NA\n")
-    assert says(folder.only("duplicate_row"), "b.tsv, line 3", "session, modality, path, subject as in line 2")
+    assert says(folder.with_code("duplicate_row")[0], "b.tsv, line 3", "session, modality, path, subject as in line 2")
 
 
 def test_a_scan_without_organs(folder):

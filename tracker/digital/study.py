@@ -12,6 +12,7 @@ import numpy as np
 
 from tracker.errors import InputError
 from tracker.modality import modalities
+from tracker.study.context import beds_of
 from tracker.study.model import Study
 from tracker.study.rows import Acquisition, Dose, Label, Subject
 
@@ -94,10 +95,13 @@ def in_turn(study: Study, digital: DigitalStudy, acquisition: Acquisition, forma
 def animal_of(study: Study, acquisition: Acquisition, unit: str) -> Animal:
     """The animal of a scan, with its dose of the scan's own label in ``unit`` (Bq, ug).
 
-    Raises InputError ``phantom_sheets`` unless there is exactly one such dose, with cells and an amount, and all labels of the
-    animal were given at one time.
+    Raises InputError ``phantom_sheets`` unless there is exactly one such dose, with cells and an amount, all labels of the
+    animal were given at one time, and it lay alone: each animal's job writes files of its own.
     """
     name = acquisition.subject
+    if len(beds_of(study, acquisition)) > 1:
+        what, do = "a digital animal lies alone in its scan", "leave the sheet beds out, and give each animal a path of its own"
+        raise InputError("phantom_sheets", what, found=acquisition.path.name, where=name, do=do)
     subject = _only([s for s in study.subjects if s.subject == name], "row of this subject", name)
     given = [d for d in study.doses if d.subject == name]
     dose = _only([d for d in given if d.label == acquisition.label], "dose of the scan's label", f"{name}, {acquisition.label}")

@@ -41,13 +41,6 @@ def _gap_finding(times: FrameTimes) -> Finding | None:
     return None
 
 
-def _spill_over_finding(context: Context) -> Finding | None:
-    # Asked for and not done must be said with every scan: the numbers look the same.
-    if context.constants.get("spill_over", "none") == "none":
-        return None
-    return Finding("spill_over_unavailable", "warn", "pet.spill_over: gtm is not available yet: spread between organs is not undone")
-
-
 def calibrate(scan: Scan, context: Context) -> Quantity:
     """Activity concentration (t, z, y, x) [Bq/mL] at the middle of each frame, lazily; the scan is not changed.
 
@@ -61,22 +54,23 @@ def calibrate(scan: Scan, context: Context) -> Quantity:
     scanner_half_life_s, half_life = crosscheck.scanner_half_life(header, known, context)
     given_at, injection = crosscheck.administered(header, context, scan.times.origin)
     sheet_bq = tuple(d.amount for d in context.doses if d.amount is not None and d.amount_unit == "Bq")
-    given = Given(scan.times.origin, given_at, sheet_bq, context.subject.species, context.constants)
+    shared = crosscheck.shared_bed(context)
+    given = Given(scan.times.origin, given_at, sheet_bq, context.subject.species, context.constants, shared)
     ref = reference(header, scan.times.origin, scanner_half_life_s, given_at)
     scale = to_bq_per_ml(header, ref, scanner_half_life_s, given)
     share, branch = crosscheck.branching(header, known, context)
     factor = middle_factor(header, scan.times, ref, (scanner_half_life_s, known.half_life_s)) * scale.factor * share
     times = _shifted(scan.times, float(context.constants.get("clock_offset_s", 0.0)))
     crosscheck.check_delay(context, known, times.origin)
-    dose = None if scale.findings else _header_dose(header, sheet_bq)
+    dose = None if scale.findings or shared else _header_dose(header, sheet_bq)
     checks: tuple[Finding | None, ...] = (
         half_life,
         branch,
         check_decay_factor(header, scan.times.origin, ref, scanner_half_life_s),
         crosscheck.check_weight(header, context),
     )
-    checks += (crosscheck.check_dose(dose, context), _gap_finding(times), _spill_over_finding(context))
-    noted = scan.findings + ref.findings + scale.findings + injection + crosscheck.check_corrections(header)
+    checks += (crosscheck.check_dose(dose, context), _gap_finding(times))
+    noted = scan.findings + ref.findings + scale.findings + (() if shared else injection) + crosscheck.check_corrections(header)
     sd_percent = context.constants.get("calibration_sd_percent")
     return Quantity(
         values=scan.values * factor.astype(np.float32)[:, :, None, None],

@@ -189,4 +189,5 @@ def _header(instances: Sequence[Instance], order: np.ndarray, starts_s: np.ndarr
         philips_suv_factor=philips[0],
         philips_activity_factor=philips[1],
         timezone=str(first.get("TimezoneOffsetFromUTC", "")),
+        patient_position=str(first.get("PatientPosition", "")),
     )

@@ -145,8 +145,18 @@ def _nearest_dose(context: Context, scan_start: datetime) -> datetime | None:
     return max(before, default=context.doses[0].dose_time if context.doses else None)
 
 
+def shared_bed(context: Context) -> bool:
+    """Whether several animals lay in the scan, so that nothing of dose and weight in its header can be taken for this one's."""
+    return len(context.beds) > 1
+
+
 def check_weight(header: PetHeader, context: Context) -> Finding | None:
-    """PatientWeight against the sheet's body weight; None where the header has none."""
+    """PatientWeight against the sheet's body weight; None where the header has none. In a shared bed they are not compared, as is said."""
+    if shared_bed(context):
+        words = (
+            f"{len(context.beds)} animals in one scan: the header's dose, its time and weight are not compared; the sheets have each one's"
+        )
+        return Finding("shared_bed", "ok", words)
     if header.weight_kg is None:
         return None
     sheet_g = context.acquisition.body_weight_g or context.subject.body_weight_g

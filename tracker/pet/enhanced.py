@@ -178,6 +178,7 @@ def _header(instance: Instance, units: str, start_s: np.ndarray, duration_s: np.
         height_m=height_m,
         sex=sex,
         timezone=str(instance.get("TimezoneOffsetFromUTC", "")),
+        patient_position=str(instance.get("PatientPosition", "")),
     )
 
 

@@ -83,7 +83,8 @@ class PetHeader:
 
     ``decay_correction`` is START, ADMIN, NONE, or TIME where the format states the moment itself (``decay_reference``);
     ``slice_start_s`` and ``slice_duration_s`` are each slice's acquisition from the scan's origin [s];
-    ``frame_reference_s`` and ``decay_factor`` are the tags FrameReferenceTime [s] and DecayFactor.
+    ``frame_reference_s`` and ``decay_factor`` are the tags FrameReferenceTime [s] and DecayFactor. ``patient_position`` (HFP …) is what
+    was entered at the console; patient coordinates follow it.
     """
 
     source: str
@@ -105,6 +106,7 @@ class PetHeader:
     philips_suv_factor: float | None = None
     philips_activity_factor: float | None = None
     timezone: str = ""
+    patient_position: str = ""
 
 
 def philips_factor(instance: Instance, element: int) -> float | None:

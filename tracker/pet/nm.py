@@ -180,6 +180,7 @@ def read_nm(instance: Instance, acquired: datetime | None, constants: Any, where
         slice_start_s=spread(start_s, nothing.shape), slice_duration_s=spread(duration_s, nothing.shape),
         frame_reference_s=nothing, decay_factor=nothing, corrected=corrected, tracer=head.tracer(instance, "MBq"),
         weight_kg=weight_kg, height_m=height_m, sex=sex, timezone=str(instance.get("TimezoneOffsetFromUTC", "")),
+        patient_position=str(instance.get("PatientPosition", "")),
     )  # fmt: skip
     slopes = np.full(grid.shape[0], slope)
     values = lazy_frames(partial(_load, instance, order, slopes), len(order), grid.shape)

@@ -32,13 +32,15 @@ class Scale:
 @dataclass(frozen=True, slots=True)
 class Given:
     """What turning SUVs back needs beside the header: ``origin`` of the scan, ``administered`` as the scanner knew it,
-    the sheet's gross doses [Bq] to recognise a header dose in MBq, the ``species``, and the config's constants."""
+    the sheet's gross doses [Bq] to recognise a header dose in MBq, the ``species``, and the config's constants. ``shared_bed``: several
+    animals lay in the scan, and the header's dose and weight are of none of them alone."""
 
     origin: datetime
     administered: datetime | None
     sheet_doses_bq: tuple[float, ...]
     species: str
     constants: Mapping[str, Any]
+    shared_bed: bool = False
 
 
 def header_dose_bq(header: PetHeader, sheet_doses_bq: tuple[float, ...]) -> tuple[float | None, tuple[Finding, ...]]:
@@ -70,6 +72,14 @@ def header_dose_bq(header: PetHeader, sheet_doses_bq: tuple[float, ...]) -> tupl
 
 def _from_suv(header: PetHeader, suv_type: str, ref: Reference, half_life_s: float, given: Given) -> Scale:
     """SUV → Bq/mL at the reference time: C = SUV · D(t_ref) / normaliser, all as the scanner had them."""
+    if given.shared_bed:
+        raise InputError(
+            "shared_bed_suv",
+            "the values of a shared bed are SUVs: one dose and one weight cannot be those of several animals",
+            found=f"SUV{suv_type.lower() or 'bw'}",
+            expected="a series in Bq/mL",
+            do="use the series in Bq/mL; each animal's dose and weight are taken from the sheets",
+        )
     dose_bq, findings = header_dose_bq(header, given.sheet_doses_bq)
     norm = normaliser(suv_type, header.weight_kg, header.height_m, header.sex, given.species)
     if dose_bq is None or given.administered is None:

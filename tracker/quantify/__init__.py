@@ -10,6 +10,7 @@ from tracker.quantify.peak import organ_peak, sphere
 from tracker.quantify.rows import Beside, OrganValue, Quantified, quantify
 from tracker.quantify.sites import Sites, find_sites
 from tracker.quantify.statistics import LabelStatistics, label_statistics
+from tracker.quantify.unmixed import Unmixing, unmixed_rows, wants_unmixing
 
 __all__ = [
     "Beside",
@@ -18,6 +19,7 @@ __all__ = [
     "OrganValue",
     "Quantified",
     "Sites",
+    "Unmixing",
     "density_g_per_ml",
     "find_sites",
     "label_statistics",
@@ -26,4 +28,6 @@ __all__ = [
     "organ_peak",
     "quantify",
     "sphere",
+    "unmixed_rows",
+    "wants_unmixing",
 ]

@@ -19,6 +19,7 @@ from tracker.quantify.peak import organ_peak, peak_cells
 from tracker.quantify.plan import Organ, Plan, check_grids, make_plan
 from tracker.quantify.spill import VISIBLE_CHANGE, spill_change
 from tracker.quantify.statistics import LabelStatistics, label_statistics
+from tracker.quantify.unmixed import blur_fwhm_mm
 from tracker.study.model import Context
 from tracker.table import Row
 
@@ -186,10 +187,9 @@ def _hours(earlier: datetime | None, later: datetime) -> float | None:
 
 def _mixed(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, context: Context) -> np.ndarray:
     """Which organs' means the blur has changed visibly; none where the config does not say how wide it is."""
-    width_mm = context.constants.get("psf_fwhm_mm")
-    if width_mm is None:
+    if context.constants.get("psf_fwhm_mm") is None:
         return np.zeros(len(plan.organs), bool)
-    change = spill_change(values, organ_map.labels, found, organ_map.grid, width_mm)
+    change = spill_change(values, organ_map.labels, found, organ_map.grid, blur_fwhm_mm(context))
     return np.asarray([o.measurable and abs(c) > VISIBLE_CHANGE for o, c in zip(plan.organs, change, strict=True)])
 
 

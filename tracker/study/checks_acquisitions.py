@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tracker.errors import InputError
 from tracker.modality import modalities, modality
+from tracker.study.checks_beds import check_beds
 from tracker.study.draft import Draft, Placed, absolute
 from tracker.study.near import ask_near, listed
 from tracker.study.rows import Acquisition
@@ -21,7 +22,7 @@ def finish_acquisitions(draft: Draft, source: str, errors: list[InputError]) -> 
 
     ``source`` is where the config says organ maps come from: with ``segmentation`` every measured scan needs one, or regions.
     """
-    errors += _modalities(draft) + _shown_in_acquisitions(draft)
+    errors += _modalities(draft) + _shown_in_acquisitions(draft) + check_beds(draft)
     labelled = [Placed(_with_label(one, draft, errors), one.record) for one in draft.acquisitions]
     errors += _duplicates(labelled) + _shared(labelled, draft)
     if source == "segmentation":

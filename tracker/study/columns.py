@@ -10,6 +10,24 @@ ID_PATTERN = r"[0-9A-Za-z+]+"
 ORGAN_PATTERN = r"[0-9A-Za-z_+-]+"
 KINDS = ("radionuclide", "iron", "reporter", "dye", "gene")
 ROLES = ("baseline", "followup", "anatomy")
+# Places in a bed: of a 3 × 3 board, or numbers along one row or column of animals; 1 to 4 also in reading order of two rows.
+POSITIONS = (
+    "left",
+    "right",
+    "centre",
+    "top",
+    "bottom",
+    "top_left",
+    "top_right",
+    "bottom_left",
+    "bottom_right",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +218,14 @@ _BEDS = Sheet(
         _id("session", "session of the scan", True),
         _id("modality", "modality of the scan", True),
         _text("path", "path of the scan, as in acquisitions", True),
-        _text("position", "place in the bed, as left, right, top_left", True),
+        _choice("position", POSITIONS, "place in the bed; numbers run from left to right, then down; an empty place has no row", True),
         _id("subject", "who lay there", True),
-        _choice("view", ("technician", "image"), "whose left and right position means: facing the bed, or looking at the image"),
+        _choice(
+            "view",
+            ("technician", "image"),
+            "whose left and right, and what is up: technician, in front of the scanner looking into it; image, an axial slice with the "
+            "patient's right on its left and anterior up; needed where animals share a bed",
+        ),
     ),
     (("session", "modality", "path", "position"), ("session", "modality", "path", "subject")),
 )

@@ -81,7 +81,8 @@ class Context:
     """All that one scan's stages may know: its sheet row, its animal, that animal's doses of this label (by time), the label.
 
     ``first_dose_time`` of any label is time zero of the subject's curves, None for an animal that was given nothing (a control).
-    ``constants`` is the modality's config section.
+    ``constants`` is the modality's config section. ``beds`` are all rows of the beds sheet for this scan, in its order, empty where the
+    animal lay alone; ``bed_weights_g`` their animals' weights that day; ``organs_shared``: another of them names the same organ map.
     """
 
     study: str
@@ -93,3 +94,6 @@ class Context:
     constants: Mapping[str, Any]
     organs: Organs
     corrections: Corrections
+    beds: tuple[Bed, ...] = ()
+    bed_weights_g: Mapping[str, float] = field(default_factory=dict)
+    organs_shared: bool = False

@@ -31,12 +31,13 @@ from tracker.digital import (
     write_truth,
 )
 from tracker.errors import InputError
+from tracker.mouse import mouse_fractions
 from tracker.pet.phantom.bids import write_nifti_bids
 from tracker.pet.phantom.classic import write_classic
 from tracker.pet.phantom.enhanced import write_enhanced
 from tracker.pet.phantom.nm import write_nm
 from tracker.pet.phantom.options import NUCLIDES, ScanOptions
-from tracker.pet.phantom.truth import Degradation, PetTruth, Slot, map_fractions, scan
+from tracker.pet.phantom.truth import Degradation, PetTruth, Slot, blurred_at_dose, finer, map_fractions, scan
 from tracker.study.model import Study
 from tracker.study.rows import Acquisition, Dose
 
@@ -179,13 +180,25 @@ def write_scan_raw(study: Study, acquisition: Acquisition) -> list[TruthRow]:
     names, fractions = map_fractions(organs)
     truth = PetTruth(organs.grid, names, fractions, np.array([r.label_amount_bq for r in rows]), _tracer(animal).half_life_s)
     frame = Slot(hours * 3600.0, phantom.frame_duration_s)
-    image = scan(truth, [[frame]], frame.start_s, _degradation(phantom, digital, acquisition))
+    image = scan(truth, [[frame]], frame.start_s, _degradation(phantom, digital, acquisition), _blurred(truth, animal, phantom))
     kind = "nm" if acquisition.modality == "spect" else in_turn(study, digital, acquisition, phantom.formats)
     make_room(acquisition.path, acquisition.organs)
     WRITERS[kind](acquisition.path, image, _options(acquisition, animal, digital, hours))
     if acquisition.organs is not None:
         write_organs(acquisition.organs, organs)
     return rows
+
+
+def _blurred(truth: PetTruth, animal: Animal, phantom: PetPhantom) -> np.ndarray | None:
+    """The animal with its smooth organs as the scanner's blur shows it; None where there is no blur, and organs are what the map says."""
+    if not phantom.psf_fwhm_mm:
+        return None
+    grid = finer(truth.grid)
+    # The smooth organs' own volumes: what an organ holds is the truth, not its concentration.
+    names, fractions = mouse_fractions(animal.subject.body_weight_g, grid, oversample=1)
+    held = dict(zip(truth.names, truth.activity_bq, strict=True))
+    fine = PetTruth(grid, names, fractions, np.array([held.get(name, 0.0) for name in names]), truth.half_life_s)
+    return blurred_at_dose(fine, phantom.psf_fwhm_mm)
 
 
 def _degradation(phantom: PetPhantom, digital: DigitalStudy, acquisition: Acquisition) -> Degradation:

@@ -10,6 +10,8 @@ import numpy as np
 from tracker.image import Grid, OrganMap, voxel_size_mm, voxel_volume_ml
 from tracker.pet.phantom.options import mean_over_frame
 
+# Voxels are cut into this many along each axis where the scanner's blur is simulated.
+FINER = 3
 _FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
@@ -119,9 +121,32 @@ def unit_noise(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> np.ndarr
     return noise
 
 
-def degrade(volume: np.ndarray, how: Degradation, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """A concentration image (z, y, x) as the scanner gives it: blurred, with noise, times the calibration error. Input untouched."""
-    seen = _blur(volume, how.psf_fwhm_mm, grid, periodic=False)
+def finer(grid: Grid) -> Grid:
+    """The grid with each voxel cut into `FINER`³: its first small voxels lie in the corner of the first large one."""
+    affine = grid.affine.copy()
+    affine[:3, :3] /= FINER
+    affine[:3, 3] += affine[:3, :3] @ np.full(3, -(FINER - 1) / 2)
+    z, y, x = grid.shape
+    return Grid((z * FINER, y * FINER, x * FINER), affine, grid.frame_of_reference_uid)
+
+
+def blurred_at_dose(truth: PetTruth, fwhm_mm: float) -> np.ndarray:
+    """Concentration (z, y, x) as of the dose in a scanner's voxels: ``truth``, on the `finer` grid, blurred there, then averaged.
+
+    Organs have their true, smooth surfaces and a voxel its size: on one coarse grid both would be missing from the blur.
+    """
+    seen = _blur(concentration_at_dose(truth), fwhm_mm, truth.grid, periodic=False)
+    z, y, x = (n // FINER for n in truth.grid.shape)
+    mean: np.ndarray = seen.reshape(z, FINER, y, FINER, x, FINER).mean(axis=(1, 3, 5))
+    return mean
+
+
+def degrade(volume: np.ndarray, how: Degradation, grid: Grid, rng: np.random.Generator, blurred: np.ndarray | None = None) -> np.ndarray:
+    """A concentration image (z, y, x) as the scanner gives it: blurred, with noise, times the calibration error. Input untouched.
+
+    ``blurred`` is the same image blurred already, on a finer grid.
+    """
+    seen = _blur(volume, how.psf_fwhm_mm, grid, periodic=False) if blurred is None else blurred
     if how.noise_percent > 0 and volume.any():
         level = np.maximum(seen, 0.0)
         sd = how.noise_percent / 100.0 * np.sqrt(level * volume[volume > 0].mean())
@@ -129,10 +154,17 @@ def degrade(volume: np.ndarray, how: Degradation, grid: Grid, rng: np.random.Gen
     return seen * how.calibration_error
 
 
-def scan(truth: PetTruth, frames: Sequence[Sequence[Slot]], scan_start_s: float, how: Degradation | None = None) -> PetImage:
+def scan(
+    truth: PetTruth,
+    frames: Sequence[Sequence[Slot]],
+    scan_start_s: float,
+    how: Degradation | None = None,
+    blurred: np.ndarray | None = None,
+) -> PetImage:
     """The image of a scan: ``frames`` of one or more bed positions each, timed from the dose; ``scan_start_s`` after the dose.
 
-    Slices that no bed covers stay 0. The seed of ``how`` fixes the noise of all frames.
+    Slices that no bed covers stay 0. The seed of ``how`` fixes the noise of all frames. ``blurred`` is from `blurred_at_dose`; without
+    it the blur is that of ``how`` on the truth's own voxels.
     """
     how = how or Degradation()
     rng = np.random.default_rng(how.seed)
@@ -143,6 +175,7 @@ def scan(truth: PetTruth, frames: Sequence[Sequence[Slot]], scan_start_s: float,
     for t, beds in enumerate(frames):
         for bed in beds:
             z = slice(bed.z_first or 0, nz if bed.z_last is None else bed.z_last + 1)
-            values[t, z] = degrade(frame_mean(at_dose, truth.half_life_s, bed), how, truth.grid, rng)[z]
+            seen = None if blurred is None else frame_mean(blurred, truth.half_life_s, bed)
+            values[t, z] = degrade(frame_mean(at_dose, truth.half_life_s, bed), how, truth.grid, rng, seen)[z]
             start_s[t, z], duration_s[t, z] = bed.start_s - scan_start_s, bed.duration_s
     return PetImage(values, start_s, duration_s, truth.grid)
