@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.digital_study import digital_study
-from tracker import stages
+from tests.digital_study import digital_study, run_stages
 from tracker.modality import part
-from tracker.qc import QcRow
-from tracker.study import Study, contexts
-from tracker.table import Row, read_rows
+from tracker.study import Study
+from tracker.table import Row
 from tracker.truth import read_truth
 
 SESSIONS = {"b": -24, "h004": 4, "h024": 24, "h072": 72}
@@ -41,28 +39,12 @@ def _study(folder: Path, seed: int, scanner: Mapping[str, Any]) -> Study:
     return replace(study, acquisitions=scans)
 
 
-def _nothing(*_: object) -> None:
-    """Draws nothing."""
-
-
-def run(study: Study, folder: Path) -> tuple[list[Row], list[QcRow]]:
-    """The study's rows after all stages, and what they noted; raw files are there already."""
-    told, names = contexts(study), ("quantity", "organs", "tables", "pictures")
-    quantities, organs, tables, pictures = (folder / name for name in names)
-    noted = list(stages.ingest(told, folder / "manifest.json"))
-    noted += stages.calibrate(told, folder / "manifest.json", quantities)
-    noted += stages.organs(told, quantities, organs)
-    noted += stages.quantify(told, (quantities, organs), (tables, pictures), stages.Drawing(_nothing, _nothing))
-    noted += stages.correct(told, tables, folder / "rows.csv")
-    return read_rows(folder / "rows.csv"), noted
-
-
 def measured(folder: Path, seed: int, scanner: Mapping[str, Any], quantity: str) -> list[tuple[Row, float]]:
     """Every row of ``quantity`` of the follow-ups, beside its truth."""
     study = _study(folder, seed, scanner)
     part("mri", "phantom").write_animal_raw(study, "mri", "m01", folder / "truth.csv")
     truth = read_truth(folder / "truth.csv", quantity)
-    rows, noted = run(study, folder)
+    rows, noted = run_stages(study, folder)
     assert [n for n in noted if n.status == "fail"] == []
     return [(r, truth[r.subject, r.session, r.modality, r.organ, round(r.time_h, 5)]) for r in rows if r.quantity == quantity]
 
