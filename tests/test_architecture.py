@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "transfer", "clock"),
     ("image", "table", "qc", "modality", "nuclides", "decay"),
     ("study", "dicom", "nifti", "provenance"),
-    ("label", "dilution", "retention", "organs", "beds", "spillover"),
+    ("label", "dilution", "retention", "organs", "beds", "spillover", "register"),
     ("quantify", "cells", "background"),
     ("correct", "curves", "datapackage", "setaside", "truth"),
     ("nca",),

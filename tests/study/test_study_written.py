@@ -160,6 +160,7 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     write_template(folder)
     fill(folder)
     values = {"peak_sphere_ml": 1, "dose_sd_percent": 2, "body_weight_sd_percent": 1, "psf_fwhm_mm": 1.5, "calibration_sd_percent": 3,
+              "psf_fwhm_sd_percent": 5,
               "units_calibration_bq_per_ml_per_unit": 2, "branching_fraction_scanner": 0.2, "branching_applied": '"yes"',
               "sensitivity_cps_per_bq": 1e-4, "labels": "a.nii", "names": "a.tsv", "seed": 1,
               "noise_sd": 4, "relaxivity_per_s_per_mmolar": 250, "relaxivity_sd_per_s_per_mmolar": 20,

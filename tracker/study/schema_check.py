@@ -87,7 +87,8 @@ def _missing(document: Document, keys: Keys, schema: Mapping[str, Any]) -> Input
 
 
 def _wrong_type(document: Document, keys: Keys, departure: Any) -> InputError:
-    expected = _WORDS.get(str(departure.validator_value), str(departure.validator_value))
+    allowed = departure.validator_value
+    expected = " or ".join(_WORDS.get(str(one), str(one)) for one in (allowed if isinstance(allowed, list) else [allowed]))
     text = document.texts.get(keys)
     shape = "a section of keys" if isinstance(departure.instance, dict) else "a list"
     found = shape if text is None else repr(text)
