@@ -16,7 +16,7 @@ TRACKER = Path(__file__).resolve().parents[1] / "tracker"
 PACKAGES = {m.package for m in modalities()} | {p.name for p in TRACKER.iterdir() if p.name in ("mri", "bli", "exvivo")}
 # From the bottom up; a file may import its own layer and those below. What is not named is a modality, or above all layers.
 LAYERS = (
-    ("errors", "transfer", "clock"),
+    ("errors", "transfer", "clock", "compiled"),
     ("image", "table", "qc", "modality", "nuclides", "decay"),
     ("study", "dicom", "nifti", "provenance"),
     ("label", "dilution", "retention", "organs", "beds", "spillover", "register"),

@@ -250,3 +250,31 @@ def test_the_difference_of_noisy_scans_is_inside_its_interval_as_often_as_it_say
         held.append(abs(delta.value - 30) < 1.96 * math.hypot(delta.sd_noise, delta.sd_scale))
     # 0.95 ± 3 standard errors of 2000 draws.
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_dark_voxels_stay_off_in_the_table_that_comes_out() -> None:
+    # The rows as measured are put back where spill-over was undone, and nowhere else: what was taken off stays off.
+    def scan(cells: float, hours: float, session: str) -> list[Row]:
+        rows = _scan({"liver": 90.0}, hours, session)
+        return [*rows, replace(rows[0], quantity="cells_focal", unit="cells", value=cells, sd_noise=30.0, sd_scale=0.0)]
+
+    done = correct(scan(900.0, 24.0, "d1"), _context(), Before([scan(400.0, -24.0, "b")]))
+    assert _one(done.rows, "cells_focal").value == 500.0
+
+
+def test_measured_rows_keep_their_spill_over_and_derived_ones_do_not() -> None:
+    label = Label("zr", "radionuclide", "89Zr")
+    rows = [
+        replace(r, unit={"signal": "Bq", "concentration": "Bq/mL"}[r.quantity], value=100.0)
+        for r in _scan({"liver": 1.0})
+        if r.quantity != "r2star"
+    ]
+    unmixed = [replace(r, value=130.0, sd_scale=None, method="x>gtm") for r in rows]
+    context = _context({}, "none", label)
+    context = replace(context, doses=(replace(context.doses[0], amount_unit="Bq"),))
+    done = correct(rows, context, Before(unmixed=unmixed))
+    assert (_one(done.rows, "signal").value, _one(done.rows, "concentration").value) == (100.0, 100.0)
+    amount = _one(done.rows, "label_amount")
+    assert amount.value == pytest.approx(130.0 * 2 ** (24 / 78.41)) and "gtm" in amount.method
+    # Its width's error is what is missing, and has a finding of its own: the calibration was stated.
+    assert not any("calibration_sd_percent" in f.reason for f in done.findings)

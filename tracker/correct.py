@@ -80,14 +80,16 @@ def correct(rows: Sequence[Row], context: Context, before: Before | None = None)
     before = before or Before()
     net = take_off(with_unmixed(rows, before.unmixed), before, context)
     signals = iter(net.signals)
-    raw = [next(signals) if row.quantity == "signal" else row for row in raw]
+    measured, raw = raw, [next(signals) if row.quantity == "signal" else row for row in raw]
     instants = _instants(raw, context, doses, findings)
     weighed = any(row.mass_g for row in raw)  # a planar image has no mass: no %/g rows, rather than all of them empty
     scaled = [(row, scale) for row in raw for scale in _scales(row, instants.get(row.time_h), context)]
     derived = [_derive(row, scale) for row, scale in scaled if weighed or not scale.per_mass]
-    findings += [*net.findings, *_unstated(raw, derived, context)]
-    # What was measured stays as measured: only what is derived has spill-over and background off.
-    return Corrected((*with_unmixed(net.rows, rows), *derived), tuple(dict.fromkeys(findings)))
+    findings += [*net.findings, *_unstated(measured, derived, context)]
+    # What was measured stays as measured: only what is derived has spill-over off.
+    unmixed = {row.quantity for row in before.unmixed}
+    kept = with_unmixed(net.rows, [row for row in rows if row.quantity in unmixed])
+    return Corrected((*kept, *derived), tuple(dict.fromkeys(findings)))
 
 
 def _check_units(raw: Sequence[Row], context: Context) -> None:

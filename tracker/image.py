@@ -119,10 +119,17 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class OrganMap:
-    """Which organ a voxel belongs to: ``labels`` (z, y, x) integers, 0 is none; ``names`` index → organ."""
+    """Which organ a voxel belongs to: ``labels`` (z, y, x) integers, 0 is none; ``names`` index → organ.
+
+    ``boundary_sd_mm``: by index, how far an organ's border may lie from where it was put (one standard deviation) [mm]; an index
+    that is not there has a border that nobody doubts or stated. ``shares``: by index, which share of each voxel is the organ's
+    (z, y, x), 0 to 1, where borders run through voxels or organs overlap (regions of planar images); then ``labels`` is for the eye.
+    """
 
     labels: np.ndarray
     names: dict[int, str]
     grid: Grid
     method: str = "segmentation"
     findings: tuple[Finding, ...] = field(default=())
+    boundary_sd_mm: Mapping[int, float] = field(default_factory=dict)
+    shares: Mapping[int, np.ndarray] = field(default_factory=dict)

@@ -174,12 +174,13 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
         result = _measure(quantity, organ_map, context, ceilings if scan.role == "followup" else {})
         if scan.role == "baseline":
             ceilings.update(organ_ceilings(quantity, organ_map))
-        write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
         undone: Sequence[Finding] = ()
         if quantity.kind == "concentration" and wants_unmixing(context):
+            # Before any table is written: a scan whose spill-over cannot be undone as asked for is set aside, not handed on without.
             unmixing = unmixed_rows(quantity, organ_map, result.rows, context)
             write_rows(tables / f"{scan.key}{_UNMIXED}", unmixing.rows, digits=17)
             undone = unmixing.findings
+        write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
         picture = pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png"
         drawing.one(picture, quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
         seen.append((context, quantity, organ_map))

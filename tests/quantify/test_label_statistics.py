@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from tracker.compiled import compiled
 from tracker.errors import InputError
 from tracker.quantify import label_statistics
-from tracker.quantify.compiled import compiled
 
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 19))
 # Three pairs instead of all nine: every pair is compiled anew.

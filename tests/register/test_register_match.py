@@ -178,9 +178,9 @@ def test_inputs_stay_as_they_were_and_results_repeat() -> None:
 
 def test_one_processor_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     fixed, moving = drawn(GRID), drawn(GRID, bent, seed=1)
-    monkeypatch.setattr("tracker.register.compiled.WORTH_THREADS", 1000)
+    monkeypatch.setattr("tracker.register.slabs.WORTH_THREADS", 1000)
     many = register(fixed, GRID, moving, GRID)
-    monkeypatch.setattr("tracker.register.compiled.processors", lambda: 1)
+    monkeypatch.setattr("tracker.register.slabs.processors", lambda: 1)
     one = register(fixed, GRID, moving, GRID)
     assert many.bend is not None and one.bend is not None
     np.testing.assert_array_equal(many.bend.vectors_mm, one.bend.vectors_mm)

@@ -162,7 +162,7 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     values = {"peak_sphere_ml": 1, "dose_sd_percent": 2, "body_weight_sd_percent": 1, "psf_fwhm_mm": 1.5, "calibration_sd_percent": 3,
               "psf_fwhm_sd_percent": 5,
               "units_calibration_bq_per_ml_per_unit": 2, "branching_fraction_scanner": 0.2, "branching_applied": '"yes"',
-              "sensitivity_cps_per_bq": 1e-4, "labels": "a.nii", "names": "a.tsv", "seed": 1,
+              "sensitivity_cps_per_bq": 1e-4, "labels": "a.nii", "names": "a.tsv", "image": "i.nii", "seed": 1,
               "noise_sd": 4, "relaxivity_per_s_per_mmolar": 250, "relaxivity_sd_per_s_per_mmolar": 20,
               "saturation_magnetisation_a_m2_per_kg": 94, "reference_organ": "muscle", "reference_organ_sd_per_s": 3,
               "control_group": "control", "session_sd_per_s": 2, "field_t": 9.4, "echo_time_ms": 4, "cells_per_ml": 1e6,
@@ -172,7 +172,7 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     for line in (folder / "config.yaml").read_text(encoding="utf-8").splitlines():
         bare = (
             line.replace("# ", "", 1)
-            if line.lstrip().startswith("# ") and "##" not in line and line.rstrip().endswith((":", "]"))
+            if line.lstrip().startswith("# ") and "##" not in line and line.rstrip().endswith((":", "]", "}"))
             else line
         )
         key = bare.strip().rstrip(":")
@@ -180,6 +180,7 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
     (folder / "config.yaml").write_text("\n".join(lines), encoding="utf-8")
     config = load_study(folder / "config.yaml", check_paths=False).config
     assert config.organs.peak_sphere_ml == 1 and config.organs.atlas_labels == folder / "a.nii"
+    assert config.organs.atlas_image == folder / "i.nii" and config.organs.boundary_sd_mm == {"default": 0.2}
     assert config.constants["pet"]["branching_applied"] == "yes" and config.pk_targets[0].modality == "joint"
     assert config.phantom == {"seed": 1}
     mri = config.constants["mri"]

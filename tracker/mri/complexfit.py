@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from tracker.compiled import compiled, processors
 from tracker.errors import Finding, InputError
 from tracker.mri.header import MEASURED, Fit, Noise
 from tracker.mri.relaxometry.judge import judge, screen
-from tracker.quantify.compiled import compiled
-from tracker.quantify.statistics import processors
 
 _STEPS = 40
 # A step this small against its own standard error, or against the inverse echo time, ends the fit.

@@ -136,8 +136,17 @@ def _image(path: Path) -> Any:
 
 
 def write_organ_map(path: Path, organs: OrganMap) -> None:
-    """Writes ``path`` (.nii or .nii.gz, uint16), ``<stem>.tsv`` (``index``, ``name``) and ``<stem>.json``."""
-    record = {"object": "organ_map", **_space(organs.grid, organs.method, organs.findings)}
+    """Writes ``path`` (.nii or .nii.gz, uint16), ``<stem>.tsv`` (``index``, ``name``) and ``<stem>.json``; shares of voxels, where the map
+    has them, as ``<stem>_shares.nii``, one image an organ by rising index.
+    """
+    record = {
+        "object": "organ_map",
+        **_space(organs.grid, organs.method, organs.findings),
+        "boundary_sd_mm": {str(index): float(sd) for index, sd in organs.boundary_sd_mm.items()},
+        "shares": sorted(organs.shares),
+    }
+    if organs.shares:
+        write_nifti(beside(path, "_shares.nii"), np.stack([organs.shares[i] for i in sorted(organs.shares)]), organs.grid, np.float32)
     write_nifti(path, organs.labels, organs.grid, np.uint16)
     table = beside(path, ".tsv")
     part = table.with_name(table.name + ".part")
@@ -155,4 +164,13 @@ def read_organ_map(path: Path) -> OrganMap:
     with beside(path, ".tsv").open(newline="", encoding="utf-8") as file:
         names = {int(index): name for index, name in list(csv.reader(file, delimiter="\t"))[1:]}
     labels = np.asarray(values)
-    return OrganMap(labels, names, _grid(record, labels.shape), record["method"], _findings(record))
+    images = _image(beside(path, "_shares.nii")) if record["shares"] else ()
+    return OrganMap(
+        labels,
+        names,
+        _grid(record, labels.shape),
+        record["method"],
+        _findings(record),
+        {int(index): sd for index, sd in record["boundary_sd_mm"].items()},
+        dict(zip(record["shares"], images, strict=True)),
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.quantify.compiled import compiled
+from tracker.compiled import compiled
 from tracker.quantify.sites import LAGS, Sites
 
 # Correlation lengths tried [voxels]: 0 is white; above 4 the noise has no scale of its own left within an organ.

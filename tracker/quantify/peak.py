@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.compiled import compiled
 from tracker.image import Grid
-from tracker.quantify.compiled import compiled
 from tracker.quantify.noise import kernels
 
 # Each voxel is cut into this many parts along each axis to find the share of it that lies in the sphere.

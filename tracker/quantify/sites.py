@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.quantify.compiled import compiled
+from tracker.compiled import compiled
 
 # Lags [voxels] at which pairs of voxels are compared along each axis.
 LAGS = 3

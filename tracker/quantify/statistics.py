@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.compiled import compiled, processors
 from tracker.errors import InputError
-from tracker.quantify.compiled import compiled
 
 # The volume is cut into this many slabs whatever the number of threads: results then do not depend on that number.
 _SLABS = 16
@@ -210,11 +209,6 @@ def _all_slabs(values: np.ndarray, labels: np.ndarray, table: np.ndarray, n_orga
         return (counts, moments, boxes), sum(map(one, range(n_slabs)))
     with ThreadPoolExecutor(n_threads) as pool:
         return (counts, moments, boxes), sum(pool.map(one, range(n_slabs)))
-
-
-def processors() -> int:
-    """How many processors this process may use (a scheduler may have given it fewer than the machine has)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _merge(partials: Partials) -> Partials:

@@ -100,6 +100,8 @@ def _solve(
     labels, wanted = organ_map.labels, np.array(spread.labels, np.int64)
     if spread.near is not None:
         own = int(labels.max()) + 1
+        # Wide enough for one more label than the map's own type may hold.
+        labels = labels.astype(np.int32)
         labels = np.where(spread.near & (labels == 0), own, labels)
         wanted = np.where(wanted == 0, own, wanted)
     found = label_statistics(values, labels, wanted.tolist())

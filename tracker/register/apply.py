@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.compiled import compiled_unguarded as compiled
 from tracker.errors import Finding, InputError
 from tracker.image import Grid, OrganMap, voxel_volume_ml
-from tracker.register.compiled import compiled, in_slabs
 from tracker.register.kernels import sample
+from tracker.register.slabs import in_slabs
 from tracker.register.transform import Transform, bend_on_grid, index_matrix
 
 WARN_VOLUME_SHARE = 0.15

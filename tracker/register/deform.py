@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.compiled import compiled_unguarded as compiled
 from tracker.image import Grid
-from tracker.register.compiled import compiled, in_slabs
 from tracker.register.kernels import blur, compose, convolve, sample, sample_field
 from tracker.register.metric import BINS, information, joint_histogram, spline_slope
 from tracker.register.pyramid import Picture
+from tracker.register.slabs import in_slabs
 from tracker.register.transform import index_matrix
 
 # Half a voxel per step keeps the composition of smooth steps free of folds.

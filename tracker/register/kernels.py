@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from tracker.register.compiled import compiled, in_slabs
+from tracker.compiled import compiled_unguarded as compiled
+from tracker.register.slabs import in_slabs
 
 # How far (in voxels) a point may lie outside the outermost voxel centres and still take their value: half a voxel, and rounding.
 _EDGE = 0.501

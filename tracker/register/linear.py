@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.register.compiled import compiled, in_slabs
+from tracker.compiled import compiled_unguarded as compiled
 from tracker.register.kernels import sample
 from tracker.register.metric import agreement
 from tracker.register.pyramid import Picture
+from tracker.register.slabs import in_slabs
 from tracker.register.transform import index_matrix
 
 # How many numbers each kind of motion has: shift 3, turn 3, size 1, stretch and shear 6.

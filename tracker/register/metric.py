@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.compiled import compiled_unguarded as compiled
 from tracker.errors import InputError
-from tracker.register.compiled import SLABS, compiled, in_slabs
+from tracker.register.slabs import SLABS, in_slabs
 
 BINS = 32
 # Cubic B-splines of the moving value reach two bins further on either side.

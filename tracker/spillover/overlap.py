@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numba import njit
+
+from tracker.compiled import compiled, processors
 
 # A region's shape is blurred this many of its planes at a time: bounds the memory, and lets threads share one large region.
 _PLANES = 32
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        # numba raises this at decoration time when it finds no folder to keep the machine code in.
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _blur_plane(region, z, one, two, low_y, low_x, ky, up_to, lines, plane):  # type: ignore[no-untyped-def]
     """Voxels of plane z in region ``one`` or ``two``, blurred along x, then y, into ``plane``, whose first voxel is (low_y, low_x)."""
     ry, rx = ky.size // 2, up_to.size // 2 - 1
@@ -54,7 +45,7 @@ def _blur_plane(region, z, one, two, low_y, low_x, ky, up_to, lines, plane):  # 
                     out[x] += weight * line[x]
 
 
-@_compiled
+@compiled
 def _overlap(region, one, two, box, kz, ky, up_to, sums):  # type: ignore[no-untyped-def]
     """Adds to ``sums[r + 1]`` what the voxels of region ``one`` or ``two`` in the box give to region r = -1, 0, 1 …"""
     rz, ry, rx = kz.size // 2, ky.size // 2, up_to.size // 2 - 1
@@ -96,7 +87,7 @@ class Regions:
     box: np.ndarray
 
 
-@_compiled
+@compiled
 def _number(labels, table, number, n, box):  # type: ignore[no-untyped-def]
     unnamed = 0
     for z in range(labels.shape[0]):
@@ -152,11 +143,7 @@ def overlaps(regions: Regions, background: int | None, kernels: Sequence[np.ndar
         return sums
 
     found = np.zeros((k, k))
-    with ThreadPoolExecutor(_processors()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for (j, _, _), sums in zip(tasks, pool.map(one, tasks), strict=True):
             found[:, j] += sums[1 : k + 1]
     return found
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -169,6 +169,7 @@ _ACQUISITIONS = Sheet(
         _text("series", "which series of the folder, where it holds more than one"),
         _time("acquired", "start of the scan, only where the raw files do not say"),
         Column("echo_times_ms", "numbers", "echo times in their order, as 4 8 12, only where the raw files do not say", unit="ms"),
+        _time("luciferin_time", "when luciferin was given for this image"),
     ),
     # Not here: two spellings of one path, or an empty and a stated role, are the same scan (checks_acquisitions.py).
     (),

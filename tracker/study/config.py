@@ -128,6 +128,9 @@ def _organs(organs: Mapping[str, Any], written: Mapping[str, float], root: Path)
         peak_sphere_ml=organs.get("peak_sphere_ml"),
         atlas_labels=root / atlas["labels"] if atlas else None,
         atlas_names=root / atlas["names"] if atlas else None,
+        atlas_image=root / atlas["image"] if "image" in atlas else None,
+        boundary_sd_mm={name.lower(): float(sd) for name, sd in organs.get("boundary_sd_mm", {}).items()},
+        dicom_seg=organs["dicom_seg"],
     )
 
 

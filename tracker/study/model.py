@@ -13,13 +13,19 @@ from tracker.study.rows import Acquisition, Bed, Dose, Label, Measurement, Roi, 
 
 @dataclass(frozen=True, slots=True)
 class Organs:
-    """``organs:`` of the config. ``density_g_per_ml`` by organ name, ``default`` for all others."""
+    """``organs:`` of the config. ``density_g_per_ml`` by organ name, ``default`` for all others; ``boundary_sd_mm`` likewise, where stated.
+
+    ``atlas_image``: the atlas's own intensities on the grid of its labels; ``dicom_seg``: organ maps are written as DICOM SEG too.
+    """
 
     source: str = "segmentation"
     density_g_per_ml: Mapping[str, float] = field(default_factory=dict)
     peak_sphere_ml: float | None = None
     atlas_labels: Path | None = None
     atlas_names: Path | None = None
+    atlas_image: Path | None = None
+    boundary_sd_mm: Mapping[str, float] = field(default_factory=dict)
+    dicom_seg: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +83,22 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A scan that an animal's organs were drawn on, and the anatomy scan of that session, if there is one."""
+
+    scan: Acquisition
+    anatomy: Acquisition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """All that one scan's stages may know: its sheet row, its animal, that animal's doses of this label (by time), the label.
 
     ``first_dose_time`` of any label is time zero of the subject's curves, None for an animal that was given nothing (a control).
     ``constants`` is the modality's config section. ``beds`` are all rows of the beds sheet for this scan, in its order, empty where the
     animal lay alone; ``bed_weights_g`` their animals' weights that day; ``organs_shared``: another of them names the same organ map.
+    ``anatomy`` is the session's anatomy scan of the animal, if there is one; ``drawn`` its other scans with organs of their own, by
+    session as in the sheet; ``rois`` the rows of the rois sheet for this scan, of all animals in it.
     """
 
     study: str
@@ -97,3 +113,6 @@ class Context:
     beds: tuple[Bed, ...] = ()
     bed_weights_g: Mapping[str, float] = field(default_factory=dict)
     organs_shared: bool = False
+    anatomy: Acquisition | None = None
+    drawn: tuple[Drawn, ...] = ()
+    rois: tuple[Roi, ...] = ()

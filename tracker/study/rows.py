@@ -90,6 +90,7 @@ class Acquisition:
     series: str = ""
     acquired: datetime | None = None
     echo_times_ms: tuple[float, ...] = ()
+    luciferin_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from tracker.compiled import processors
 from tracker.errors import InputError
 from tracker.mri.header import Fit, Noise
 from tracker.mri.relaxometry.judge import judge, screen
 from tracker.mri.relaxometry.linear import arlo, weighted_loglinear
 from tracker.mri.relaxometry.problem import Problem, problem
 from tracker.mri.relaxometry.second_moment import second_moment
-from tracker.quantify.statistics import processors
 
 ESTIMATORS: dict[str, Callable[[Problem, int, np.ndarray], np.ndarray]] = {
     "second_moment": second_moment,

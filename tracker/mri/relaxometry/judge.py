@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from tracker.compiled import compiled
 from tracker.mri.header import FAILED, MEASURED, NOT_DECAYING, NOT_FINITE, SATURATED, VOID
-from tracker.quantify.compiled import compiled
 
 # A voxel whose fitted signal at the second echo is below this many times what counts as seen may owe that echo to chance.
 _DOUBTFUL = 2.0

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.compiled import compiled
 from tracker.mri.header import MEASURED
 from tracker.mri.relaxometry.linear import triples
 from tracker.mri.relaxometry.problem import Problem
-from tracker.quantify.compiled import compiled
 
 # Voxels in work at a time: their intermediate results stay in the fastest cache.
 _BLOCK = 256
