@@ -278,3 +278,16 @@ def test_measured_rows_keep_their_spill_over_and_derived_ones_do_not() -> None:
     assert amount.value == pytest.approx(130.0 * 2 ** (24 / 78.41)) and "gtm" in amount.method
     # Its width's error is what is missing, and has a finding of its own: the calibration was stated.
     assert not any("calibration_sd_percent" in f.reason for f in done.findings)
+
+
+def test_light_of_a_region_is_taken_off_as_it_was_before() -> None:
+    label = Label("luc", "reporter")
+
+    def scan(flux: float, hours: float, session: str) -> list[Row]:
+        (row,) = (r for r in _scan({"lung": 1.0}, hours, session) if r.quantity == "signal")
+        return [replace(row, unit="photons/s", value=flux, sd_noise=0.1 * flux, sd_scale=0.0, volume_ml=None, mass_g=None, label="luc")]
+
+    net = take_off(scan(5000.0, 24.0, "d1"), Before([scan(1000.0, -24.0, "b")]), _context({}, label=label))
+    (signal,) = net.signals
+    # A planar region has an area and no volume: its own flux before the dose is its background.
+    assert signal.value == 4000.0 and signal.sd_noise == 500.0 and signal.sd_scale == 100.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -131,7 +133,8 @@ def test_light_has_an_amount_and_nothing_from_a_dose() -> None:
     done = correct([_row(5e6, 24.0, unit="photons/s", label="luc", mass_g=None)], _context(Label("luc", "reporter"), (dose,)))
     assert [r.quantity for r in done.rows] == ["signal", "label_amount"]
     assert _of(done, "label_amount").value == 5e6
-    assert done.findings == ()
+    (finding,) = done.findings
+    assert finding.check == "no_amount_per_cell" and "photons_per_s_per_cell" in finding.reason
 
 
 def test_a_dose_in_another_unit_than_the_scan_gives_no_share() -> None:
@@ -358,3 +361,37 @@ def test_a_background_that_is_asked_for_and_not_there_is_said() -> None:
     asked = correct([_row()], _context(corrections=replace(KNOWN, background="baseline")))
     assert "no_baseline" in _checks(asked)
     assert "no_baseline" not in _checks(correct([_row()], _context()))
+
+
+def _lit(label: Label, constants: Mapping[str, Any], mass_g: float | None = None) -> Corrected:
+    dose = replace(DOSE, label="luc", cells=1e6, amount=None, amount_unit="", residual_amount=None)
+    context = replace(_context(label, (dose,)), constants=constants)
+    row = _row(6e6, 24.0, unit="photons/s", label="luc", mass_g=mass_g)
+    return correct([replace(row, sd_noise=6e4, sd_scale=0.0)], context)
+
+
+def test_a_reporter_counts_living_cells() -> None:
+    done = _lit(Label("luc", "reporter"), {"photons_per_s_per_cell": 120.0, "photons_per_s_per_cell_sd": 18.0}, 2.0)
+    cells = _of(done, "cells_viable")
+    assert cells.value == pytest.approx(5e4) and cells.sd_noise == pytest.approx(500) and cells.sd_scale == pytest.approx(5e4 * 0.15)
+    # It is copied at each division and goes out with its cell: nothing is assumed alive, nothing is asked for dilution.
+    assert "assumed_all_live" not in cells.flag and not done.findings
+    assert _of(done, "cells_viable_per_g").value == pytest.approx(2.5e4)
+    assert not any(r.quantity == "cells_equivalent" for r in done.rows)
+
+
+def test_the_labels_sheet_goes_before_the_config_for_light_per_cell() -> None:
+    label = Label("luc", "reporter", amount_per_cell=60.0, amount_per_cell_unit="photons/s", amount_per_cell_sd=6.0)
+    assert _of(_lit(label, {"photons_per_s_per_cell": 120.0}), "cells_viable").value == pytest.approx(1e5)
+
+
+def test_light_per_cell_without_its_error_is_asked_for() -> None:
+    (finding,) = _lit(Label("luc", "reporter"), {"photons_per_s_per_cell": 120.0}).findings
+    assert finding.check == "sd_scale_missing" and "photons_per_s_per_cell_sd" in finding.reason
+
+
+def test_a_reporter_that_is_not_copied_is_thinned_where_the_sheet_says_so() -> None:
+    label = Label("luc", "reporter", dilutes=True, doubling_time_h=24.0, doubling_time_sd_h=0.0)
+    done = _lit(label, {"photons_per_s_per_cell": 120.0, "photons_per_s_per_cell_sd": 0.0})
+    # A day after the dose each cell has half of its light: twice the cells.
+    assert _of(done, "cells_viable").value == pytest.approx(1e5)

@@ -16,6 +16,9 @@ from tracker.label import share_left
 from tracker.study.model import Context
 from tracker.table import Row
 
+# Relative errors closer than this are the one of a calibration that all organs share.
+_SAME_CV = 1e-3
+
 RATE, LEVEL, FOCAL = "r2star", "concentration", "cells_focal"
 
 
@@ -215,7 +218,9 @@ def _same_protocol(rows: Sequence[Row], other: Sequence[Row], context: Context) 
 
 def _net(row: Row, source: _Source | None, context: Context, native: bool) -> Row:
     """The row less its level; without a value where the tissue has a level of its own and none is known."""
-    quantity = {"signal": LEVEL, f"delta_{RATE}": RATE}.get(row.quantity, row.quantity)
+    # A region of a planar image has no volume: its own level before is all that can be taken off.
+    planar = row.quantity == "signal" and row.volume_ml is None
+    quantity = "signal" if planar else {"signal": LEVEL, f"delta_{RATE}": RATE}.get(row.quantity, row.quantity)
     level = None if source is None else source.level(row, quantity)
     if source is None or level is None or level.value is None:
         # Tissue glows of its own; it holds no activity and no fluorine.
@@ -223,16 +228,24 @@ def _net(row: Row, source: _Source | None, context: Context, native: bool) -> Ro
         flags = level.flags if level is not None else ("no_baseline",) if native or (own_level and source is not None) else ()
         row = replace(row, flag=tuple(dict.fromkeys((*row.flag, *flags))))
         return replace(row, value=None, sd_noise=None, sd_scale=None, uloq=None, cens=None) if native or level is not None else row
-    volume = (row.volume_ml or 0.0) if row.quantity == "signal" else 1.0
+    volume = (row.volume_ml or 0.0) if row.quantity == "signal" and not planar else 1.0
     off = level.value * volume
     session_sd = source.in_unit(float(context.constants.get("session_sd_per_s", 0.0)), quantity) * volume
     value = None if row.value is None else row.value - off
     uloq = None if row.uloq is None else row.uloq - off
-    cv = 0.0 if quantity == RATE else _scale_cv(source.rows, row.quantity)
-    scale = None if value is None or cv is None else math.hypot(cv * value, level.sd * volume)
+    shared = None if value is None else _shared_sd(row, value, quantity, source.rows)
+    scale = None if shared is None else math.hypot(shared, level.sd * volume)
     noise = None if value is None or row.sd_noise is None else math.hypot(row.sd_noise, session_sd)
     method = f"{row.method}>{level.method}"
     return replace(row, value=value, uloq=uloq, sd_noise=noise, sd_scale=scale, method=method)
+
+
+def _shared_sd(row: Row, net: float, quantity: str, rows: Sequence[Row]) -> float | None:
+    """What a row's shared error is of its net value: a calibration's is a share of the difference, one of the organ's own stays."""
+    cv = 0.0 if quantity == RATE else _scale_cv(rows, row.quantity)
+    if cv is None or row.sd_scale is None or row.value is None or abs(row.sd_scale - cv * abs(row.value)) <= _SAME_CV * row.sd_scale:
+        return None if cv is None else cv * abs(net)
+    return row.sd_scale
 
 
 def _scale_cv(rows: Sequence[Row], quantity: str) -> float | None:

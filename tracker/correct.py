@@ -12,6 +12,7 @@ from tracker.dilution import quadrature
 from tracker.errors import Finding, InputError
 from tracker.label import NetDose, dose_at, elapsed_s, net_dose, share_left
 from tracker.study.model import Context
+from tracker.study.rows import Label
 from tracker.study.units import UNIT_OF_KIND
 from tracker.table import Row
 
@@ -64,6 +65,7 @@ def correct(rows: Sequence[Row], context: Context, before: Before | None = None)
         injected_percent_per_g injected_percent / mass
         suv, suv_max, suv_peak C · body weight / D(t)  [g/mL], radionuclides only
         cells_equivalent       A / label per cell at t, where the doses carry cells and label per cell is known
+        cells_viable           the same of a reporter, which dead cells do not show (and cells_viable_per_g)
 
     ``sd_noise`` and the limits scale with the value; ``sd_scale`` takes up dose, weight and label per cell in quadrature, and is
     None where one of them is not stated. A value that is None stays None; a negative one stays negative.
@@ -151,11 +153,13 @@ def _instants(raw: Sequence[Row], context: Context, doses: Sequence[NetDose], fi
 
 
 def _per_cell(doses: Sequence[NetDose], unit: str, context: Context, when: datetime, findings: list[Finding]) -> PerCell | None:
-    label = context.label
+    label = _calibrated(context)
     if not any(dose.cells > 0 for dose in doses):
         return None  # a free tracer: nothing to count
     if label.kind == "reporter" and label.amount_per_cell is None:
-        return None  # a reporter's cells come from its own calibration, not from label per cell
+        what = f"no cells: label {label.label} has no amount_per_cell in the labels sheet, and the config no photons_per_s_per_cell"
+        findings.append(Finding("no_amount_per_cell", "warn", what))
+        return None
     try:
         found = label_per_cell(doses, label, context.corrections, when)
     except InputError as error:
@@ -165,13 +169,25 @@ def _per_cell(doses: Sequence[NetDose], unit: str, context: Context, when: datet
         what = f"no cells_equivalent: label {label.label} has its amount per cell in {found.unit or 'no unit'}, the scan measures {unit}"
         findings.append(Finding("no_amount_per_cell", "warn", what))
         return None
-    if context.corrections.dilution and label.dilutes is None:
+    if context.corrections.dilution and label.dilutes is None and label.kind != "reporter":
         what = f"label {label.label}: dilutes is empty in the labels sheet, so cells are not corrected for division"
         findings.append(Finding("dilution_unknown", "warn", what))
     if len(doses) > 1:
         what = f"{len(doses)} doses of {label.label} before this scan: label per cell is their mean, as if all were mixed in every organ"
         findings.append(Finding("repeated_doses", "warn", what))
     return found
+
+
+def _calibrated(context: Context) -> Label:
+    """The scan's label; of a reporter that the labels sheet has no amount per cell for, with the light of a cell that the config states.
+
+    A gene is copied at each division: a reporter is thinned by division only where the sheet says ``dilutes``.
+    """
+    label, per_cell = context.label, context.constants.get("photons_per_s_per_cell")
+    if label.kind != "reporter" or label.amount_per_cell is not None or per_cell is None:
+        return label
+    sd = context.constants.get("photons_per_s_per_cell_sd")
+    return replace(label, amount_per_cell=per_cell, amount_per_cell_unit=UNIT_OF_KIND["reporter"], amount_per_cell_sd=sd)
 
 
 def _scales(row: Row, at: _Instant | None, context: Context) -> list[_Scale]:
@@ -190,9 +206,13 @@ def _scales(row: Row, at: _Instant | None, context: Context) -> list[_Scale]:
         scales.append(_Scale("injected_percent_per_g", "%/g", 100.0 / at.dose, dose_sd, (*stages, "mass"), at.dose_flags, per_mass=True))
     if at.per_cell:
         cell = at.per_cell
-        flags = ("assumed_all_live", *cell.flags)
+        living = context.label.kind == "reporter"
+        name, flags = ("cells_viable", cell.flags) if living else ("cells_equivalent", ("assumed_all_live", *cell.flags))
         factor = 1.0 / cell.amount if cell.amount else None
-        scales.append(_Scale("cells_equivalent", "cells", factor, cell.sd_relative, (*decay, *cell.stages, "cells"), flags))
+        stages = (*decay, *cell.stages, "cells")
+        scales.append(_Scale(name, "cells", factor, cell.sd_relative, stages, flags))
+        if living:
+            scales.append(_Scale("cells_viable_per_g", "cells/g", factor, cell.sd_relative, (*stages, "mass"), flags, per_mass=True))
     return scales
 
 
@@ -239,8 +259,8 @@ def _times(value: float | None, factor: float | None) -> float | None:
 def _unstated(raw: Sequence[Row], derived: Sequence[Row], context: Context) -> list[Finding]:
     """One finding that says which standard deviations to give, where derived rows have no ``sd_scale`` for want of them."""
     made = {row.quantity for row in derived}
-    label, corrections = context.label, context.corrections
-    cells, suv = "cells_equivalent" in made, bool(made & set(_SUV.values()))
+    label, corrections = _calibrated(context), context.corrections
+    cells, suv = bool(made & {"cells_equivalent", "cells_viable"}), bool(made & set(_SUV.values()))
     from_dose = "injected_percent" in made or suv or (cells and label.amount_per_cell is None)
     table_sds = all(point.sd is not None for point in label.retention_table)
     thinned = cells and corrections.dilution and label.dilutes
@@ -248,11 +268,12 @@ def _unstated(raw: Sequence[Row], derived: Sequence[Row], context: Context) -> l
     uncalibrated = any(row.value is not None and row.sd_scale is None for row in raw)
     # Iron comes from a rate and its relaxivity, all else from a scanner's own calibration.
     how = "relaxivity_sd_per_s_per_mmolar" if label.kind == "iron" else "scanner's calibration_sd_percent"
+    per_cell_sd = "amount_per_cell_sd in labels" if context.label.amount_per_cell else "photons_per_s_per_cell_sd in the config"
     asked = (
         (uncalibrated, f"the {how} in the config"),
         (from_dose and corrections.dose_sd_percent is None, "dose_sd_percent in corrections"),
         (suv and corrections.body_weight_sd_percent is None, "body_weight_sd_percent in corrections"),
-        (cells and label.amount_per_cell and label.amount_per_cell_sd is None, "amount_per_cell_sd in labels"),
+        (cells and label.amount_per_cell and label.amount_per_cell_sd is None, per_cell_sd),
         (thinned and label.doubling_time_sd_h is None, "doubling_time_sd_h in labels"),
         (lost and label.retention_half_time_h and label.retention_sd_h is None, "retention_sd_h in labels"),
         (lost and not table_sds, "sd in the retention table"),

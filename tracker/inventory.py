@@ -19,7 +19,7 @@ from tracker.dicom.headers import COMMON_TAGS
 from tracker.dicom.pixels import check_pixels
 from tracker.dicom.times import parse_date_time, parse_datetime
 from tracker.errors import InputError
-from tracker.modality import Recognised, modalities
+from tracker.modality import RawScan, Recognised, modalities
 
 # Headers are read in batches so that a walk over many thousands of files shows its progress.
 _BATCH = 200
@@ -27,7 +27,10 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One series: where it is, what it is, whether it can be used (``problem`` empty) and as which ``modality`` (or anatomy)."""
+    """One series: where it is, what it is, whether it can be used (``problem`` empty) and as which ``modality`` (or anatomy).
+
+    Of a scan that is no DICOM ``folder`` is its path, and ``dicom_modality`` the name of its format.
+    """
 
     folder: Path
     uid: str
@@ -67,6 +70,17 @@ def _recognisers() -> tuple[tuple[Mapping[str, str], ModuleType | None], ...]:
         own = (one.folder / "recognise.py").is_file()
         found.append((taken, import_module(f"tracker.{one.package}.recognise") if own else None))
     return tuple(found)
+
+
+def _raw_scans(files: Sequence[Path]) -> tuple[RawScan, ...]:
+    """Scans among files that are no DICOM, as the modalities that read such files know them."""
+    knowing = (own for _, own in _recognisers() if own is not None and hasattr(own, "recognise_files"))
+    return tuple(one for own in knowing for one in own.recognise_files(files))
+
+
+def _found(raw: RawScan) -> Found:
+    what = raw.recognised
+    return Found(raw.path, "", "", raw.kind, 0, len(raw.files), raw.shape, raw.acquired, what.modality, what.role, what.problem)
 
 
 def _kind(series: Series) -> str:
@@ -146,16 +160,18 @@ def take_inventory(root: Path, files: Iterable[Path] | None = None) -> Iterator[
     Raises `InputError` where the folder does not exist, or two files share an instance UID but not their pixels.
     """
     walked = walk(root)
+    raw = _raw_scans([d.path for d in walked.dropped if d.reason == "not_dicom"])
+    taken = {path for one in raw for path in one.files}
     paths = tuple(files) if files is not None else walked.files
     tags = (*COMMON_TAGS, "AcquisitionDateTime", *(tag for _, own in _recognisers() if own for tag in own.TAGS))
     instances: list[Instance] = []
-    dropped = list(walked.dropped)
+    dropped = [d for d in walked.dropped if d.path not in taken]
     for at in range(0, len(paths), _BATCH):
         read, failed = read_instances(paths[at : at + _BATCH], tags)
         instances += read
         dropped += failed
         yield Progress(min(at + _BATCH, len(paths)), len(paths))
-    series: list[Found] = []
+    series: list[Found] = [_found(one) for one in raw]
     for folder in sorted({i.path.parent for i in instances}):
         groups, left = group_series([i for i in instances if i.path.parent == folder])
         series += [_describe(g, known) for g, known in zip(groups, _recognised(groups), strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,22 @@ class Recognised:
     modality: str
     role: str
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawScan:
+    """One scan that is no DICOM: its ``path`` (a folder or file), its ``files``, and what it is, as `Recognised` says it.
+
+    ``kind`` names its format, ``shape`` its images (frames × rows × columns). A modality with such files has in its ``recognise.py``
+    ``recognise_files(files) -> tuple[RawScan, ...]``, for all files of a walk that are no DICOM.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    kind: str
+    shape: str
+    acquired: datetime | None
+    recognised: Recognised
 
 
 @cache

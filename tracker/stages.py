@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracker.errors import Finding, InputError
 from tracker.image import OrganMap, Quantity
 from tracker.modality import has_part, part
 from tracker.provenance import RawFile, raw_files
 from tracker.qc import QcRow
+from tracker.study.context import files_of
 from tracker.study.model import Context
 from tracker.study.rows import Acquisition
 from tracker.table import Row, read_rows, write_rows
@@ -28,23 +29,32 @@ _UNMIXED = "_unmixed.csv"
 Controls = tuple[Sequence[Context], Mapping[str, Path]]
 
 
+def _no_picture(*_: object) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What makes pictures: of ``one`` scan (file, quantity, organs, title), and of an animal's scans ``together``.
+    """What makes pictures: of ``one`` scan (file, quantity, organs, title), of an animal's scans ``together``, of each of a scan's
+    ``organs`` (as ``one``), of a scan with spill-over ``undone`` (file, quantity, the image without it, organs, title), and of images
+    ``compared`` in pairs, as measured and as expected (file, names and images, title, unit).
 
     What a person looks at is not this file's business.
     """
 
     one: Callable[[Path, Quantity, OrganMap, str], None]
     together: Callable[[Path, Sequence[tuple[str, Quantity, OrganMap]], str], None]
+    organs: Callable[[Path, Quantity, OrganMap, str], None] = _no_picture
+    undone: Callable[[Path, Quantity, Any, OrganMap, str], None] = _no_picture
+    compared: Callable[[Path, Sequence[tuple[str, Any]], str, str], None] = _no_picture
 
 
 def _qc(context: Context, stage: str, finding: Finding) -> QcRow:
     scan = context.acquisition
     reason = finding.reason
-    for path in (scan.path, scan.organs):
+    for path in files_of(context):
         # The report goes to other people: where the lab keeps its files stays out of it.
-        reason = reason.replace(f"{path.parent}/", "") if path is not None else reason
+        reason = reason.replace(f"{path.parent}/", "")
     return QcRow(context.study, scan.subject, scan.session, scan.modality, stage, finding.check, finding.status, reason)
 
 
@@ -81,7 +91,7 @@ def _name(context: Context) -> str:
 
 
 def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
-    """Writes the SHA-256 of every raw file and organ map of these scans as JSON, and says how many raw files there are."""
+    """Writes the SHA-256 of every file that these scans are measured with as JSON, and says how many raw files there are."""
     found: list[RawFile] = []
 
     def work(context: Context) -> Sequence[Finding]:
@@ -89,8 +99,10 @@ def ingest(contexts: Sequence[Context], manifest: Path) -> tuple[QcRow, ...]:
         files = raw_files(_name(context), scan.path)
         if not files:
             raise InputError("no_files", "there is no file here", found="an empty folder", expected="the scan's raw files", where=scan.path)
-        organs = [] if scan.organs is None else raw_files(f"{_name(context)}/organs", scan.organs)
-        found.extend(files + organs)
+        found.extend(files)
+        # What organs come from is an input as well: the scan's own map, else an anatomy scan, another session's, the atlas.
+        for path in files_of(context)[1:] if scan.organs is None else (scan.organs,):
+            found.extend(raw_files(f"{_name(context)}/organs", path))
         return (Finding("raw_files", "ok", f"{len(files)} file(s), {sum(f.bytes for f in files)} bytes"),)
 
     rows = each_scan(contexts, "ingest", work)
@@ -121,20 +133,16 @@ def calibrate(contexts: Sequence[Context], manifest: Path, folder: Path) -> tupl
 
 
 def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple[QcRow, ...]:
-    """Brings each scan's organ map to the scan's grid; writes it into ``folder`` as ``<key>.nii`` with its names."""
-    from tracker.beds import own_organs
+    """Brings each scan's organ map to the scan's grid, its own or one that is carried to it; writes it into ``folder`` as ``<key>.nii``."""
+    from tracker.carry import organs_of
     from tracker.nifti import read_quantity, write_organ_map
-    from tracker.organs import read_organs
 
     folder.mkdir(parents=True, exist_ok=True)
 
     def work(context: Context) -> Sequence[Finding]:
-        scan = context.acquisition
-        if scan.organs is None:
-            found, expected = "an empty `organs` cell", "a label map, SEG or RTSTRUCT"
-            raise InputError("organs_missing", "the scan has no organ map", found=found, expected=expected, do="name one in the sheet")
-        quantity = read_quantity(quantities / f"{scan.key}.nii")
-        organ_map = own_organs(read_organs(scan.organs, quantity.grid), quantity, context)
+        scan, quantity = context.acquisition, read_quantity(quantities / f"{context.acquisition.key}.nii")
+        planar = has_part(scan.modality, "locate")
+        organ_map = part(scan.modality, "locate").locate(quantity, context) if planar else organs_of(context, quantity, quantities)
         write_organ_map(folder / f"{scan.key}.nii", organ_map)
         return organ_map.findings
 
@@ -143,13 +151,16 @@ def organs(contexts: Sequence[Context], quantities: Path, folder: Path) -> tuple
 
 def _measure(quantity: Quantity, organ_map: OrganMap, context: Context, ceilings: Mapping[str, float]) -> Quantified:
     """The rows of one scan: what all modalities share, and what this one measures by a file ``measure`` of its own, if it has one."""
-    from tracker.quantify import Beside
+    from tracker.quantify import Beside, Quantified, planar_rows
     from tracker.quantify import quantify as measure
 
     values: Sequence[OrganValue] = ()
     findings: Sequence[Finding] = ()
     if has_part(context.acquisition.modality, "measure"):
         values, findings = part(context.acquisition.modality, "measure").measure(quantity, organ_map, context)
+    if organ_map.shares:
+        # Regions of a planar image have areas and may overlap: nothing of it is read by voxels.
+        return Quantified(planar_rows(quantity, organ_map, context, values), tuple(findings))
     result = measure(quantity, organ_map, context, Beside(ceilings, values))
     return replace(result, findings=(*result.findings, *findings))
 
@@ -160,7 +171,7 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
     Scans before the dose come first: what their organs could have shown bounds those that show nothing later.
     """
     from tracker.nifti import read_organ_map, read_quantity
-    from tracker.quantify import organ_ceilings, unmixed_rows, wants_unmixing
+    from tracker.quantify import organ_ceilings
 
     tables, pictures = outputs
     for folder in outputs:
@@ -172,17 +183,16 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
         scan = context.acquisition
         quantity, organ_map = read_quantity(folders[0] / f"{scan.key}.nii"), read_organ_map(folders[1] / f"{scan.key}.nii")
         result = _measure(quantity, organ_map, context, ceilings if scan.role == "followup" else {})
-        if scan.role == "baseline":
+        if scan.role == "baseline" and not organ_map.shares:
             ceilings.update(organ_ceilings(quantity, organ_map))
-        undone: Sequence[Finding] = ()
-        if quantity.kind == "concentration" and wants_unmixing(context):
-            # Before any table is written: a scan whose spill-over cannot be undone as asked for is set aside, not handed on without.
-            unmixing = unmixed_rows(quantity, organ_map, result.rows, context)
-            write_rows(tables / f"{scan.key}{_UNMIXED}", unmixing.rows, digits=17)
-            undone = unmixing.findings
+        picture, title = pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png", f"{scan.subject}, {scan.session}, {scan.modality}"
+        # Before any table is written: a scan whose spill-over cannot be undone as asked for is set aside, not handed on without.
+        undone = _undo(quantity, organ_map, context, (result.rows, tables / f"{scan.key}{_UNMIXED}"), (drawing, picture, title))
         write_rows(tables / f"{scan.key}.csv", result.rows, digits=17)
-        picture = pictures / f"{scan.modality}_{scan.subject}_{scan.key}.png"
-        drawing.one(picture, quantity, organ_map, f"{scan.subject}, {scan.session}, {scan.modality}")
+        drawing.one(picture, quantity, organ_map, title)
+        if min(quantity.grid.shape) > 1:
+            # A planar image has no slices.
+            drawing.organs(picture.with_stem(f"{picture.stem}_organs"), quantity, organ_map, title)
         seen.append((context, quantity, organ_map))
         return (*result.findings, *undone)
 
@@ -190,6 +200,46 @@ def quantify(contexts: Sequence[Context], folders: tuple[Path, Path], outputs: t
     rows = each_scan(present, "quantify", work)
     _draw_together(seen, pictures, drawing)
     return rows
+
+
+def _undo(
+    quantity: Quantity, organ_map: OrganMap, context: Context, measured: tuple[Sequence[Row], Path], shown: tuple[Drawing, Path, str]
+) -> Sequence[Finding]:
+    """Writes the scan's organs with spill-over undone, and a picture of it: of a blur for all modalities, else the modality's ``unmix``."""
+    from tracker.quantify import planar_rows, unmixed_rows, wants_unmixing
+    from tracker.spillover import rbv_image
+
+    (rows, table), (drawing, picture, title) = measured, shown
+    if quantity.kind == "concentration" and wants_unmixing(context):
+        unmixing = unmixed_rows(quantity, organ_map, rows, context)
+        write_rows(table, unmixing.rows, digits=17)
+        without = rbv_image(quantity.values[0], organ_map.labels, unmixing.means, unmixing.spread)
+        drawing.undone(picture.with_stem(f"{picture.stem}_spill_over"), quantity, without, organ_map, title)
+        return unmixing.findings
+    if has_part(context.acquisition.modality, "unmix"):
+        own = part(context.acquisition.modality, "unmix").unmix(quantity, organ_map, context)
+        if own.values:
+            write_rows(table, planar_rows(quantity, organ_map, context, own.values), digits=17)
+        if own.pictures:
+            drawing.compared(picture.with_stem(f"{picture.stem}_expected"), own.pictures, f"{title}: measured and expected", quantity.unit)
+        return tuple(own.findings)
+    return ()
+
+
+def export_organs(contexts: Sequence[Context], organ_maps: Path, folder: Path) -> tuple[QcRow, ...]:
+    """Writes each scan's organ map for other programs: ``<key>.nii.gz`` with a TSV, and ``<key>.dcm`` (DICOM SEG) if asked for."""
+    from tracker.nifti import read_organ_map
+    from tracker.organs.write import write_map
+    from tracker.organs.write_seg import write_seg
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def work(context: Context) -> Sequence[Finding]:
+        scan, organ_map = context.acquisition, read_organ_map(organ_maps / f"{context.acquisition.key}.nii")
+        write_map(folder / f"{scan.key}.nii.gz", organ_map)
+        return write_seg(folder / f"{scan.key}.dcm", organ_map, scan.path, scan.series) if context.organs.dicom_seg else ()
+
+    return each_scan(_present(contexts, organ_maps, ".nii"), "quantify", work)
 
 
 def _draw_together(seen: Sequence[tuple[Context, Quantity, OrganMap]], pictures: Path, drawing: Drawing) -> None:

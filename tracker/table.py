@@ -45,6 +45,10 @@ FLAGS: dict[str, str] = {
     "nonfinite_voxels": "NaN voxels inside the organ were left out; the share is in qc",
     "no_residual": "no residual activity in the sheet: taken as 0",
     "empty_organ": "the organ has no voxel in the map",
+    "attenuated": "light lost in tissue is not made up for: flux of different organs cannot be compared, and cells are a lower bound",
+    "low_counts": "the brightest pixel is below the counts that the camera's maker calls reliable",
+    "luciferin_timing": "read at a time after luciferin that is not known to be its peak",
+    "not_observable": "what reaches the detector from this organ is below the noise: no value",
     "retention_extrapolated": "the retention table ends before this time: no value",
 }
 

@@ -50,6 +50,8 @@ def read_truth(path: Path, quantity: str) -> dict[tuple[str, str, str, str, floa
         return {
             _key(r["subject"], r["session"], r["modality"], r["organ"], float(r["time_h"])): float(r[quantity])
             for r in csv.DictReader(file)
+            # What a label's phantom knows of the dose, a reporter's does not, and the other way round.
+            if quantity in r
         }
 
 

@@ -221,10 +221,19 @@ def test_values(folder, old, new, code, parts):
     assert says(folder.only(code), *parts)
 
 
-@pytest.mark.parametrize("source", ["atlas", "propagated"])
-def test_organs_that_are_not_available_yet(folder, source):
-    folder.change("config.yaml", "organs: {source: segmentation}", f"organs: {{source: {source}, atlas: {{labels: a.nii, names: a.tsv}}}}")
-    assert says(folder.only("organs_source_unavailable"), "config.yaml, line 3, key organs.source", source, "not available yet")
+def test_an_atlas_that_is_not_named(folder):
+    folder.change("config.yaml", "organs: {source: segmentation}", "organs: {source: atlas}")
+    assert says(folder.only("atlas_missing"), "config.yaml, line 3, key organs.source", "organs.atlas")
+
+
+def test_organs_from_an_atlas_or_another_session(folder):
+    folder.change("config.yaml", "organs: {source: segmentation}", "organs: {source: atlas, atlas: {labels: a.nii, names: a.tsv}}")
+    folder.write("a.nii", "")
+    assert says(folder.only("missing_path"), "config.yaml, line 3, key organs.atlas.names", "a.tsv")
+    folder.write("a.tsv", "")
+    assert folder.load().config.organs.atlas_labels == folder.root / "a.nii"
+    folder.change("config.yaml", "source: atlas, atlas: {labels: a.nii, names: a.tsv}", "source: propagated")
+    assert folder.load().config.organs.source == "propagated"
 
 
 def test_errors_come_in_the_order_of_the_file(folder):

@@ -167,6 +167,9 @@ def test_all_that_is_commented_out_loads_when_it_is_set(tmp_path):
               "saturation_magnetisation_a_m2_per_kg": 94, "reference_organ": "muscle", "reference_organ_sd_per_s": 3,
               "control_group": "control", "session_sd_per_s": 2, "field_t": 9.4, "echo_time_ms": 4, "cells_per_ml": 1e6,
               "cells_per_ml_sd": 1e5, "voxel_mm": [0.1, 0.1, 0.3], "reference_ug_per_ml": 900, "reference_sd_ug_per_ml": 9,
+              "electrons_per_count": 1.5, "read_noise_counts": 4, "saturation_level_counts": 61000, "autofluorescence_scale": 1.1,
+              "excitation_irradiance_uw_per_cm2": 90, "photons_per_s_per_cell": 120, "photons_per_s_per_cell_sd": 12,
+              "posture": "prone", "head": "up", "technician_at": "bottom",
               "signal_ratio": 1.2, "signal_ratio_sd": 0.1}  # fmt: skip
     lines = []
     for line in (folder / "config.yaml").read_text(encoding="utf-8").splitlines():

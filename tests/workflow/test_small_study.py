@@ -82,7 +82,10 @@ def test_every_file_of_the_contract_is_there(place: Place) -> None:
     pk = ("pk/nca.csv", "pk/nonmem.csv", "pk/monolix.csv", "pk/id_map.csv")
     for name in (*curves, *pk, "report/index.html", "qc/checks.csv", "provenance/ro-crate-metadata.json"):
         assert (place.results / name).stat().st_size > 0, name
-    assert len(list((place.results / "qc").glob("*.png"))) == 4
+    # Of each scan its projections and its organs one by one.
+    assert len(list((place.results / "qc").glob("*.png"))) == 8
+    exported = sorted(p.name for p in (place.results / "organs" / "pet_m01").glob("h*"))
+    assert exported == ["h001.nii.gz", "h001.tsv", "h024.nii.gz", "h024.tsv"]
 
 
 def test_provenance_names_no_path_of_this_machine_and_no_person(place: Place) -> None:

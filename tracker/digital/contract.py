@@ -15,7 +15,8 @@ class ContractCase:
 
     ``amounts``: the right value of ``quantity`` in each organ, at the middle of the frame; at strength 0 what an animal without
     label shows (0, or the tissue's own rate). ``unit`` is what ``calibrate`` must give; ``organs`` the label map in the scan's
-    space; ``rounding`` the relative error that the files' numbers leave in a difference of two strengths.
+    space; ``rounding`` the relative error that the files' numbers leave in a difference of two strengths, and ``floor`` what they make
+    of nothing, in the unit of ``amounts``. A planar image has no map: its regions are in the context.
     """
 
     context: Context
@@ -24,3 +25,4 @@ class ContractCase:
     amounts: Mapping[str, float]
     quantity: str = "signal"
     rounding: float = 1e-5
+    floor: float = 0.0

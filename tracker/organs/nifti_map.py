@@ -43,6 +43,11 @@ def _labels(values: np.ndarray, where: str) -> np.ndarray:
     return values.astype(np.uint16)
 
 
+def read_labels(path: Path) -> np.ndarray:
+    """The labels (z, y, x) of a NIfTI label map as uint16. Raises `InputError` ``labels_not_integer``, ``label_out_of_range`` and the like."""
+    return _labels(_values(path), path.name)
+
+
 def read_nifti_map(path: Path, grid: Grid) -> OrganMap:
     """Organs of a NIfTI label map on the scan's grid; see `tracker.organs.read_organs`.
 
@@ -50,7 +55,7 @@ def read_nifti_map(path: Path, grid: Grid) -> OrganMap:
     """
     source, odd = nifti_grid(path)
     names = read_names(path)
-    labels = _labels(_values(path), path.name)
+    labels = read_labels(path)
     check_named(np.unique(labels).tolist(), names, path.name)
     placed = place(labels, source.affine, names, grid)
     return OrganMap(placed.labels, names, grid, findings=odd + placed.findings)

@@ -7,6 +7,7 @@ from tracker.quantify.ceiling import organ_ceilings
 from tracker.quantify.density import density_g_per_ml
 from tracker.quantify.noise import Noise, organ_noise
 from tracker.quantify.peak import organ_peak, sphere
+from tracker.quantify.planar import planar_rows
 from tracker.quantify.rows import Beside, OrganValue, Quantified, quantify
 from tracker.quantify.sites import Sites, find_sites
 from tracker.quantify.statistics import LabelStatistics, label_statistics
@@ -26,6 +27,7 @@ __all__ = [
     "organ_ceilings",
     "organ_noise",
     "organ_peak",
+    "planar_rows",
     "quantify",
     "sphere",
     "unmixed_rows",

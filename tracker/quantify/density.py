@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tracker.errors import InputError
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
     """Lower-case words of a name, each in the singular as far as English spelling tells: kidneys → kidney, ovaries → ovary."""
     words = []
     for word in name.lower().split("_"):
@@ -29,8 +29,8 @@ def density_g_per_ml(organ: str, densities: Mapping[str, float]) -> float | None
     """
     if organ in densities:
         return float(densities[organ])
-    words = _words(organ)
-    matches = {key: len(_words(key)) for key in densities if key != "default" and _contains(words, _words(key))}
+    words = name_words(organ)
+    matches = {key: len(name_words(key)) for key in densities if key != "default" and _contains(words, name_words(key))}
     best = sorted(key for key, length in matches.items() if length == max(matches.values()))
     if len({densities[key] for key in best}) > 1:
         raise InputError(

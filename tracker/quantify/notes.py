@@ -37,3 +37,11 @@ def saturated_findings(saturated: dict[str, float]) -> list[Finding]:
     """Organs with voxels above the limit: their share in the worst frame."""
     words = "of its voxels are above what could be told: the organ is a lower bound"
     return [Finding("saturated_voxels", "warn", f"{name}: {100 * share:.3g} % {words}") for name, share in sorted(saturated.items())]
+
+
+def boundary_findings(lost: set[str]) -> list[Finding]:
+    """Organs whose border is in doubt by more than their size."""
+    if not lost:
+        return []
+    words = "may have none of their voxels right: the map's borders are in doubt by more than their size, no sd_noise"
+    return [Finding("boundary_too_wide", "warn", f"{', '.join(sorted(lost))} {words}")]

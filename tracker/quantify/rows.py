@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 
 from tracker.clock import seconds_between
 from tracker.errors import Finding, InputError
 from tracker.image import OrganMap, Quantity, frame_middle
+from tracker.quantify.border import Borders, find_borders
+from tracker.quantify.boundary import BoundarySd, boundary_sd
 from tracker.quantify.ceiling import Ceiling, ceilings_of
+from tracker.quantify.level import Level, both, bounded, read_level, scaled, with_border
 from tracker.quantify.noise import Noise, organ_noise
-from tracker.quantify.notes import nan_findings, noise_findings, saturated_findings, spill_findings
-from tracker.quantify.peak import organ_peak, peak_cells
+from tracker.quantify.notes import boundary_findings, nan_findings, noise_findings, saturated_findings, spill_findings
 from tracker.quantify.plan import Organ, Plan, check_grids, make_plan
 from tracker.quantify.spill import VISIBLE_CHANGE, spill_change
 from tracker.quantify.statistics import LabelStatistics, label_statistics
 from tracker.quantify.unmixed import blur_fwhm_mm
+from tracker.quantify.volumes import volume_findings
 from tracker.study.model import Context
 from tracker.table import Row
 
@@ -36,7 +38,8 @@ class Quantified:
 class OrganValue:
     """One number of one organ, as a modality's own ``measure`` gives it: a row without what `quantify` knows of organ and scan.
 
-    ``sd_noise``, ``sd_scale`` and ``uloq`` are in ``unit``; ``method`` is added to the chain. A lower bound has ``uloq``.
+    ``sd_noise``, ``sd_scale``, ``lloq`` and ``uloq`` are in ``unit``; ``method`` is added to the chain. A lower bound has ``uloq``.
+    ``volume_ml``: of the organ, where the image itself does not show it (a region of a planar image has none).
     """
 
     organ: str
@@ -48,6 +51,8 @@ class OrganValue:
     flag: tuple[str, ...] = ()
     method: str = ""
     uloq: float | None = None
+    lloq: float | None = None
+    volume_ml: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +61,6 @@ class Beside:
 
     ceilings: Mapping[str, float] = field(default_factory=dict)
     values: Sequence[OrganValue] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """One organ's reading in the image's own unit; ``bound`` and ``bound_high`` instead of mean and maximum where it is above the limit."""
-
-    mean: float | None
-    sd_mean: float | None
-    high: float | None
-    sd_high: float | None
-    top: float | None = None
-    sd_top: float | None = None
-    censored: bool = False
-    bound: float | None = None
-    bound_high: float | None = None
 
 
 def quantify(quantity: Quantity, organ_map: OrganMap, context: Context, beside: Beside | None = None) -> Quantified:
@@ -87,7 +77,10 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context, beside: 
     the value that bound, flag ``saturated``; an organ with no other voxel has no value, only the bound.
 
     ``sd_noise`` is the image's own noise (`organ_noise`), or ``sd_voxel`` with that noise's correlation; that of the maximum and the
-    peak is of one voxel or sphere at a fixed place and leaves out that the highest was chosen. ``sd_scale`` = |value| × ``scale_cv``.
+    peak is of one voxel or sphere at a fixed place and leaves out that the highest was chosen. Where the map says how far borders may
+    be off (``boundary_sd_mm``), signal, mean and rate have that in it too, from an organ's own border and what it shares with its
+    neighbours (`boundary_sd`; stage ``boundary`` of the method); a rate's signal has the mean's error × volume, since the tissue's own
+    part is taken off for the same volume later: the volume's error of what is left is not in it. ``sd_scale`` = |value| × ``scale_cv``.
     The rows do not hold corrections for spill-over, background or decay to the dose.
 
     Frames are computed one at a time. Inputs are not changed. Raises `InputError`: ``quantity_kind``, ``quantity_unit``,
@@ -96,14 +89,18 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context, beside: 
     beside = beside or Beside()
     _check(quantity, organ_map, beside)
     plan = make_plan(organ_map, context)
+    # A planar image shows areas.
+    sized = volume_findings(plan.organs, context) if min(organ_map.grid.shape) > 1 else []
     if quantity.kind not in _UNITS:
         rows = _own_rows(_blank(quantity, organ_map, context, 0), plan, beside.values)
-        return Quantified(tuple(rows), plan.findings)
+        return Quantified(tuple(rows), (*plan.findings, *sized))
+    borders = find_borders(organ_map.labels, plan.wanted, organ_map.boundary_sd_mm, organ_map.grid)
     rows = []
     worst = np.zeros(len(plan.organs))
     unknown: set[str] = set()
     spilled: set[str] = set()
     saturated: dict[str, float] = {}
+    lost: set[str] = set()
     for frame in range(quantity.values.shape[0]):
         values = np.asarray(quantity.values[frame])
         found = label_statistics(values, organ_map.labels, plan.wanted.tolist())
@@ -114,18 +111,22 @@ def quantify(quantity: Quantity, organ_map: OrganMap, context: Context, beside: 
         unknown |= {o.name for o, v, n in zip(plan.organs, spread.variance, found.n, strict=True) if o.measurable and n and np.isnan(v)}
         mixed = _mixed(values, organ_map, plan, found, context)
         spilled |= {o.name for o, m in zip(plan.organs, mixed, strict=True) if m}
+        doubt = None if borders is None else _doubt(quantity, frame, organ_map, (borders, found), above)
+        lost |= {o.name for i, o in enumerate(plan.organs) if doubt is not None and o.measurable and np.isnan(doubt.mean[i])}
         blank = _blank(quantity, organ_map, context, frame)
         for i, organ in enumerate(plan.organs):
-            level = _level(values, organ_map, plan, found, spread, i)
+            level = read_level(values, organ_map, plan, found, spread, i)
             ceiling = above.get(int(plan.wanted[i]))
             if ceiling is not None:
                 saturated[organ.name] = max(saturated.get(organ.name, 0.0), ceiling.n / organ.n)
-                level = _bounded(level, int(found.n[i]), ceiling, organ, context)
+                level = bounded(level, int(found.n[i]), ceiling, organ, context)
+            if doubt is not None:
+                level = with_border(level, doubt, i)
             base = _organ_row(blank, organ, int(found.n[i]), (bool(failed[i]), bool(mixed[i]), level.censored))
             rows += _rows(base, level, quantity, plan.ball is not None)
     rows += _own_rows(_blank(quantity, organ_map, context, 0), plan, beside.values)
     noted = (*nan_findings(plan, worst), *noise_findings(unknown), *spill_findings(spilled), *saturated_findings(saturated))
-    return Quantified(tuple(rows), (*plan.findings, *noted))
+    return Quantified(tuple(rows), (*plan.findings, *sized, *noted, *boundary_findings(lost)))
 
 
 # The kinds that a mean over an organ makes sense of, and what their unit ends in.
@@ -156,6 +157,20 @@ def _noise(quantity: Quantity, frame: int, values: np.ndarray, organ_map: OrganM
     stated = label_statistics(np.asarray(quantity.sd_voxel[frame]), organ_map.labels, plan.wanted.tolist())
     # Mean of sd²: the mean's square plus the scatter about it.
     return replace(own, variance=stated.mean**2 + stated.squares / np.maximum(stated.n, 1))
+
+
+def _doubt(
+    quantity: Quantity, frame: int, organ_map: OrganMap, known: tuple[Borders, LabelStatistics], above: Mapping[int, Ceiling]
+) -> BoundarySd:
+    """What borders in doubt do to each organ; voxels above the limit count as the least they must hold, as they do in its value."""
+    (borders, found), values = known, np.asarray(quantity.values[frame])
+    if not above:
+        return boundary_sd(values, borders, found.mean, found.n)
+    beyond, values = np.asarray(quantity.censored[frame]).astype(bool), values.copy()
+    for label, ceiling in above.items():
+        values[beyond & (organ_map.labels == label)] = np.nan if ceiling.least is None else ceiling.least
+    found = label_statistics(values, organ_map.labels, found.labels.tolist())
+    return boundary_sd(values, borders, found.mean, found.n)
 
 
 def _blank(quantity: Quantity, organ_map: OrganMap, context: Context, frame: int) -> Row:
@@ -200,62 +215,37 @@ def _organ_row(blank: Row, organ: Organ, n: int, doubts: tuple[bool, bool, bool]
     return replace(blank, organ=organ.name, n_voxels=n, volume_ml=organ.volume_ml, mass_g=organ.mass_g, flag=flag)
 
 
-def _level(values: np.ndarray, organ_map: OrganMap, plan: Plan, found: LabelStatistics, spread: Noise, i: int) -> _Level:
-    """Mean, maximum and peak of one organ, all None where it cannot be measured."""
-    if not plan.organs[i].measurable or not found.n[i] > 0:
-        return _Level(None, None, None, None)
-    sd_voxel = _sd(spread.variance[i])
-    sd_mean = _sd(spread.variance[i] * spread.cells[i] / found.n[i])
-    top = sd_top = None
-    if plan.ball is not None:
-        top = organ_peak(values, organ_map.labels, int(plan.wanted[i]), plan.box[i], plan.ball)
-        sd_top = _times(sd_voxel, float(np.sqrt(peak_cells(plan.ball, spread.length))))
-    return _Level(float(found.mean[i]), sd_mean, float(found.high[i]), sd_voxel, top, sd_top)
-
-
-def _bounded(level: _Level, n: int, ceiling: Ceiling, organ: Organ, context: Context) -> _Level:
-    """The reading with the voxels above the limit counted as the least they must hold; a lower bound unless the config allows as many."""
-    if not organ.measurable:
-        return level
-    allowed = float(context.constants.get("saturated_share_allowed_percent", 0.0)) / 100
-    least, seen = ceiling.least, 0.0 if level.mean is None else level.mean * n
-    bound = None if least is None else (seen + ceiling.n * least) / (n + ceiling.n)
-    high = None if least is None else least if level.high is None else max(level.high, least)
-    if ceiling.n <= allowed * organ.n and bound is not None:
-        return replace(level, mean=bound, high=high)
-    return replace(level, censored=True, bound=bound, bound_high=high)
-
-
-def _rows(base: Row, level: _Level, quantity: Quantity, with_peak: bool) -> Iterator[Row]:
+def _rows(base: Row, level: Level, quantity: Quantity, with_peak: bool) -> Iterator[Row]:
     """All rows of one organ in one frame, from its reading in the image's own unit."""
     factor, unit, scale_cv = 1.0, quantity.unit, quantity.scale_cv
-    conversion = quantity.conversion
+    conversion, doubted = quantity.conversion, (">boundary" if level.border or level.border_amount else "")
     if quantity.kind == "relaxation_rate" and conversion is not None:
         # The rate itself hangs on no calibration: its scale has no error.
-        yield _row(base, "r2star", quantity.unit, (level.mean, level.sd_mean, level.bound), level, 0.0)
+        sd_rate = both(level.sd_mean, level.border)
+        yield _row(_by(base, doubted), "r2star", quantity.unit, (level.mean, sd_rate, level.bound), level, 0.0)
         factor, unit, scale_cv = conversion.factor, conversion.unit, conversion.scale_cv
         method = ">".join((base.method, conversion.method))
         base = replace(base, flag=tuple(dict.fromkeys((*base.flag, *conversion.flags))), method=method)
-    mean, sd_mean, bound = _times(level.mean, factor), _times(level.sd_mean, factor), _times(level.bound, factor)
+    mean, sd_mean, bound = scaled(level.mean, factor), scaled(level.sd_mean, factor), scaled(level.bound, factor)
     volume_ml = base.volume_ml or 0.0
-    amount = tuple(_times(v, volume_ml) for v in (mean, sd_mean, bound))
-    yield _row(base, "signal", unit.removesuffix("/mL"), amount, level, scale_cv)
-    yield _row(base, "concentration", unit, (mean, sd_mean, bound), level, scale_cv)
-    high = (_times(level.high, factor), _times(level.sd_high, factor), _times(level.bound_high, factor))
+    # Of a rate most is the tissue's own, which is taken off for the same volume, right or wrong: only the mean's error stays.
+    border = level.border * volume_ml if quantity.kind == "relaxation_rate" else level.border_amount
+    sd_amount = both(scaled(sd_mean, volume_ml), scaled(border, factor))
+    amount = (scaled(mean, volume_ml), sd_amount, scaled(bound, volume_ml))
+    sd_mean = both(sd_mean, scaled(level.border, factor))
+    yield _row(_by(base, doubted), "signal", unit.removesuffix("/mL"), amount, level, scale_cv)
+    yield _row(_by(base, doubted), "concentration", unit, (mean, sd_mean, bound), level, scale_cv)
+    high = (scaled(level.high, factor), scaled(level.sd_high, factor), scaled(level.bound_high, factor))
     yield _row(base, "concentration_max", unit, high, level, scale_cv)
     if with_peak:
-        yield _row(base, "concentration_peak", unit, (_times(level.top, factor), _times(level.sd_top, factor), None), level, scale_cv)
+        yield _row(base, "concentration_peak", unit, (scaled(level.top, factor), scaled(level.sd_top, factor), None), level, scale_cv)
 
 
-def _sd(variance: Any) -> float | None:
-    return float(np.sqrt(variance)) if np.isfinite(variance) else None
+def _by(base: Row, stage: str) -> Row:
+    return replace(base, method=base.method + stage)
 
 
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _row(base: Row, quantity: str, unit: str, numbers: tuple[float | None, ...], level: _Level, scale_cv: float | None) -> Row:
+def _row(base: Row, quantity: str, unit: str, numbers: tuple[float | None, ...], level: Level, scale_cv: float | None) -> Row:
     """One row of ``numbers`` (value, sd_noise, lower bound); of an organ above the limit the bound is the value, if it has other voxels."""
     value, sd_noise, bound = numbers
     cens = None if value is None else 0

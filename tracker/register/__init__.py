@@ -7,8 +7,9 @@ same numbers whatever the number of processors.
 """
 
 from tracker.register.apply import carry_map, carry_values
+from tracker.register.chain import chain
 from tracker.register.match import Options, register
-from tracker.register.pose import Pose, Poses, best_pose
+from tracker.register.pose import Pose, Poses, best_pose, curved
 from tracker.register.quality import dice, jacobian, mutual_information, surface_distance_mm
 from tracker.register.transform import Bend, Quality, Transform, points_to_moving
 
@@ -22,6 +23,8 @@ __all__ = [
     "best_pose",
     "carry_map",
     "carry_values",
+    "chain",
+    "curved",
     "dice",
     "jacobian",
     "mutual_information",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tracker.compiled import compiled_unguarded as compiled
@@ -13,6 +15,7 @@ from tracker.register.transform import Transform, bend_on_grid, index_matrix
 
 WARN_VOLUME_SHARE = 0.15
 _MAX_LABEL = 65535
+_VOXELS_AT_ONCE = 16_000_000
 
 
 @compiled
@@ -63,6 +66,15 @@ def _maps(transform: Transform, source: Grid, grid: Grid) -> tuple[np.ndarray, n
     return np.ascontiguousarray(matrix[:3]), field
 
 
+def _parts(grid: Grid) -> Iterator[tuple[int, Grid]]:
+    """The grid in pieces of so many planes that the bend on one needs 0.2 GB, each with the number of its first plane."""
+    planes = max(_VOXELS_AT_ONCE // (grid.shape[1] * grid.shape[2]), 1)
+    for first in range(0, grid.shape[0], planes):
+        affine = grid.affine.astype(np.float64, copy=True)
+        affine[:3, 3] += first * affine[:3, 2]
+        yield first, Grid((min(planes, grid.shape[0] - first), *grid.shape[1:]), affine)
+
+
 def carry_values(values: np.ndarray, source: Grid, transform: Transform, grid: Grid) -> np.ndarray:
     """An image (z, y, x) of the moving scan on a grid of the fixed scan, float32, trilinear; NaN outside and where NaN takes part.
 
@@ -83,9 +95,10 @@ def carry_map(organ_map: OrganMap, transform: Transform, grid: Grid) -> OrganMap
     if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0 or labels.max(initial=0) > _MAX_LABEL:
         found = f"{labels.dtype}, {labels.min()} to {labels.max()}"
         raise InputError("carry_labels", "labels must be integers from 0 to 65535", found=found)
-    matrix, field = _maps(transform, organ_map.grid, grid)
-    out = np.empty(grid.shape, np.uint16)
-    in_slabs(_carry, grid.shape[0], np.ascontiguousarray(labels, np.uint16), matrix, field, out)
+    out, source = np.empty(grid.shape, np.uint16), np.ascontiguousarray(labels, np.uint16)
+    for first, part in _parts(grid):
+        matrix, field = _maps(transform, organ_map.grid, part)
+        in_slabs(_carry, part.shape[0], source, matrix, field, out[first : first + part.shape[0]])
     if labels.any() and not out.any():
         do = "look at both scans and their frames"
         raise InputError("organs_outside_scan", "no organ lies in the scan's field after registration", do=do)

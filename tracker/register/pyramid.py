@@ -14,6 +14,7 @@ _MIN_SLICES = 4
 # Values beyond these shares are set to them, so that a hot spot does not take all the bins.
 _LOW, _HIGH = 0.001, 0.999
 _MIN_KNOWN = 1000
+_PLANES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,25 @@ def shrink(image: Picture, spacing_mm: float) -> Picture:
     if factors == (1, 1, 1):
         return image
     grid = shrunk_grid(image.grid, factors)
-    pad = [(0, n * f - have) for n, f, have in zip(grid.shape, factors, image.values.shape, strict=True)]
-    padded = np.pad(image.values, pad, constant_values=np.nan) if any(p[1] for p in pad) else image.values
-    blocks = padded.reshape(tuple(v for pair in zip(grid.shape, factors, strict=True) for v in pair))
+    out = np.empty(grid.shape, np.float32)
+    for first in range(0, grid.shape[0], _PLANES):
+        # A few planes at a time: a whole scan's copies would be many times the scan.
+        part = np.asarray(image.values[first * factors[0] : (first + _PLANES) * factors[0]], np.float32)
+        out[first : first + _PLANES] = _block_means(part, factors)
+    return Picture(out, grid, image.background)
+
+
+def _block_means(values: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    """Mean of the known voxels of every block, NaN where fewer than half are known; what a last block lacks is not known."""
+    pad = [(0, -n % f) for n, f in zip(values.shape, factors, strict=True)]
+    padded = np.pad(values, pad, constant_values=np.nan) if any(p[1] for p in pad) else values
+    shape = [n // f for n, f in zip(padded.shape, factors, strict=True)]
+    blocks = padded.reshape(tuple(v for pair in zip(shape, factors, strict=True) for v in pair))
     known = np.isfinite(blocks)
     count = known.sum(axis=(1, 3, 5), dtype=np.int32)
     total = np.where(known, blocks, np.float32(0)).sum(axis=(1, 3, 5), dtype=np.float32)
-    enough = 2 * count >= np.prod(factors)
-    return Picture(np.where(enough, total / np.maximum(count, 1), np.float32(np.nan)).astype(np.float32), grid, image.background)
+    means = np.where(2 * count >= np.prod(factors), total / np.maximum(count, 1), np.float32(np.nan))
+    return np.asarray(means, np.float32)
 
 
 def soften(image: Picture, sigma: float = 0.7) -> Picture:

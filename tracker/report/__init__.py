@@ -15,6 +15,12 @@ from tracker.table import Row
 _NAMES = {"study", "subject", "group", "session", "modality", "label", "organ", "quantity", "unit", "flag", "method"}
 _SEVERITY = {"fail": 0, "warn": 1, "ok": 2}
 SHOWN_REASONS = 12
+# Checks that say where a scan's organs are from and how well they fit it.
+_FIT = {
+    *("organs_from", "registration", "session_registration", "session_frame", "pose", "suspected_pose", "suspected_flip", "pose_unclear"),
+    *("suspected_swap", "body_volume", "organ_agreement", "atlas_fit", "atlas_body_weight", "carried_volume", "organ_volume"),
+}
+_FITTED = {"registration", "session_registration", "organ_agreement", "pose", "suspected_pose", "suspected_flip", "atlas_fit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,18 @@ def render(inputs: ReportInputs) -> str:
         latest=latest(inputs.rows),
         overlays=[(title, b64encode(path.read_bytes()).decode("ascii")) for title, path in inputs.overlays],
         findings=sorted(inputs.findings, key=lambda f: _SEVERITY[f.status]),
+        fits=_fits(inputs.findings),
         nca=_cells(inputs.nca),
         truth=_cells(inputs.truth),
         shown_reasons=SHOWN_REASONS,
     )
+
+
+def _fits(findings: Sequence[QcRow]) -> list[QcRow]:
+    """How the organs of carried maps fit, scan by scan; empty where every scan has organs drawn on itself, and nothing was registered."""
+    if not any(f.check in _FITTED for f in findings):
+        return []
+    return sorted((f for f in findings if f.check in _FIT), key=lambda f: (f.subject, f.modality, f.session))
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,16 @@ def _constants(study: Study) -> list[str]:
     return [f"Constants of {p}: {', '.join(f'{k} = {v}' for k, v in sorted(values.items()))}." for p, values in sorted(stated.items())]
 
 
+_ORGANS = {
+    "segmentation": "the organ maps that the acquisitions sheet names",
+    "propagated": "the organ maps that the acquisitions sheet names, carried to an animal's other sessions by registering anatomy scans",
+    "atlas": "an atlas registered to each animal's anatomy scan, where the acquisitions sheet names no map",
+}
+
+
 def _organs(study: Study) -> list[str]:
     organs = study.config.organs
-    source = {"segmentation": "the organ maps that the acquisitions sheet names"}.get(organs.source, organs.source)
+    source = _ORGANS.get(organs.source, organs.source)
     sentences = [f"Organs are from {source}; an organ's volume is the sum of its voxels."]
     if organs.density_g_per_ml:
         named = sorted(organs.density_g_per_ml.items(), key=lambda item: (item[0] == "default", item[0]))
@@ -154,9 +161,19 @@ def _uncertainty(study: Study, rows: Sequence[Row]) -> list[str]:
     return [
         "Each value has two standard deviations: sd_noise from what differs between the points of a curve (noise of the image, correlated "
         f"between neighbouring voxels), and sd_scale from what all its points share (calibration, dose, weight, label per cell){given}. "
-        "sd_scale is empty where one of its parts is not stated. Neither holds how the organs were drawn.",
+        f"sd_scale is empty where one of its parts is not stated. {_borders(rows)}",
         "Values beyond a limit of quantification keep their raw value and are marked; a missing value is empty, never 0.",
     ]
+
+
+def _borders(rows: Sequence[Row]) -> str:
+    if not any("boundary" in r.method.split(">") for r in rows):
+        return "Neither holds how the organs were drawn."
+    return (
+        "Where the method has the stage boundary, sd_noise also holds how far the organs' borders may lie from where they were put: mean "
+        "and amount were measured again over 32 drawn borders, each moved by a shift and by a smooth field along its normal, half of the "
+        "variance each, correlated over the organ's radius; maxima, peaks and volumes do not hold it."
+    )
 
 
 def _dose_assumptions(doses: Sequence[Dose]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracker.image import OrganMap, Quantity
 from tracker.report.picture import DPI, Style, View, add_bar, add_legend, draw_view, organ_styles, save, span_mm
+from tracker.report.planar import write_planar
 from tracker.report.rates import MEANINGS, RateImage, rate_image, rate_slice, rate_top
 from tracker.report.upright import Upright, upright
 
@@ -40,8 +41,12 @@ def write_overlay(path_png: Path, quantity: Quantity, organ_map: OrganMap, title
     ``quantity.values`` (t, z, y, x) [quantity.unit] and ``organ_map.labels`` (z, y, x) on one grid. Marks at the picture's edges
     (L R, P A, F H) come from the affine. Grey runs from 0 to the 99.9th percentile of the finite voxels; for a relaxation rate to
     the 99.5th of the organs' voxels, and voxels of organs without a number have colours of their own. The picture is for the
-    eye: an outline around a projection does not show that the organ fits in depth. Raises InputError where the shapes differ.
+    eye: an outline around a projection does not show that the organ fits in depth. A planar image
+    is drawn by `write_planar`. Raises InputError where the shapes differ.
     """
+    if organ_map.shares:
+        write_planar(path_png, quantity, organ_map, title)
+        return
     indices = tuple(i for i in sorted(organ_map.names) if i != 0)
     patches: tuple[tuple[str, str], ...] = ()
     if quantity.kind == "relaxation_rate":

@@ -7,26 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracker.errors import InputError
-from tracker.modality import modalities, modality
+from tracker.modality import has_part, modalities, modality
 from tracker.study.checks_beds import check_beds
+from tracker.study.context import ANATOMY, anatomies
 from tracker.study.draft import Draft, Placed, absolute
 from tracker.study.near import ask_near, listed
 from tracker.study.rows import Acquisition
 from tracker.study.sheets import Record
 
-ANATOMY = "anatomy"
-
 
 def finish_acquisitions(draft: Draft, source: str, errors: list[InputError]) -> tuple[Acquisition, ...]:
     """The acquisitions with label and key filled in, in the order of the sheet; what is wrong is appended to ``errors``.
 
-    ``source`` is where the config says organ maps come from: with ``segmentation`` every measured scan needs one, or regions.
+    ``source`` is where the config says organ maps come from: with ``segmentation`` every measured scan needs one, or regions, or an anatomy
+    scan of its session with organs; with ``propagated`` a scan of the same animal with organs; with ``atlas`` an anatomy scan may be used.
     """
     errors += _modalities(draft) + _shown_in_acquisitions(draft) + check_beds(draft)
     labelled = [Placed(_with_label(one, draft, errors), one.record) for one in draft.acquisitions]
     errors += _duplicates(labelled) + _shared(labelled, draft)
-    if source == "segmentation":
-        errors += _without_organs(labelled, draft)
+    errors += _without_organs(labelled, draft, source) + _several_anatomies(labelled, draft, source)
     return _with_keys([one.row for one in labelled])
 
 
@@ -135,18 +134,63 @@ def _shared(acquisitions: list[Placed[Acquisition]], draft: Draft) -> list[Input
     return errors
 
 
-def _without_organs(acquisitions: list[Placed[Acquisition]], draft: Draft) -> list[InputError]:
+def _located(one: Placed[Acquisition]) -> bool:
+    """Whether the scan's modality finds its regions itself."""
+    try:
+        return has_part(one.row.modality, "locate")
+    except InputError:
+        return False  # an unknown modality is an error of its own
+
+
+def _needy(acquisitions: list[Placed[Acquisition]], draft: Draft) -> list[Placed[Acquisition]]:
+    """The measured scans without organs or regions of their own."""
     return [
-        InputError(
-            "organs_missing",
-            "nothing says where the organs of this scan are",
-            expected="an organ map, since the config says organs.source: segmentation",
-            where=one.record.at("organs"),
-            do="name the organ map, or give the regions of a planar image in rois",
-        )
+        one
         for one in acquisitions
-        if one.row.role != ANATOMY and one.row.organs is None and not _placed_by(one, draft, "rois", ("session", "subject"))
+        if one.row.role != ANATOMY
+        and one.row.organs is None
+        and not _located(one)
+        and not _placed_by(one, draft, "rois", ("session", "subject"))
     ]
+
+
+def _without_organs(acquisitions: list[Placed[Acquisition]], draft: Draft, source: str) -> list[InputError]:
+    """Scans that no organs can come to: none drawn on the session's anatomy nor, where they may be carried, on any scan of the animal."""
+    rows = [one.row for one in acquisitions]
+    on_anatomy = {(a.subject, a.session) for a in rows if a.role == ANATOMY and a.organs is not None}
+    anywhere = {a.subject for a in rows if a.organs is not None}
+    errors = []
+    for one in _needy(acquisitions, draft):
+        found = source == "atlas" or (source == "propagated" and one.row.subject in anywhere)
+        if found or (one.row.subject, one.row.session) in on_anatomy:
+            continue
+        if source == "propagated":
+            what, expected = "organs are carried from another scan of the animal, and none was drawn on", "an organ map in one of its rows"
+            do = "name an organ map in organs for one scan of the animal at least"
+        else:
+            what = "nothing says where the organs of this scan are"
+            expected = "an organ map, since the config says organs.source: segmentation"
+            do = "name the organ map here or on the session's anatomy scan, or give the regions of a planar image in rois"
+        errors.append(InputError("organs_missing", what, expected=expected, where=one.record.at("organs"), do=do))
+    return errors
+
+
+def _several_anatomies(acquisitions: list[Placed[Acquisition]], draft: Draft, source: str) -> list[InputError]:
+    """Sessions whose anatomy scan is needed and not clear: for a scan without organs, and where organs that others take were drawn."""
+    rows = [one.row for one in acquisitions]
+    needy = {(one.row.subject, one.row.session) for one in _needy(acquisitions, draft)}
+    if source == "propagated":
+        needy |= {(a.subject, a.session) for a in rows if a.organs is not None}
+    errors = []
+    for one in acquisitions:
+        session = (one.row.subject, one.row.session)
+        several = anatomies(rows, *session) if one.row.role == ANATOMY and session in needy else ()
+        with_organs = any(a.organs is not None for a in several)
+        if len(several) > 1 and several[1] == one.row and (with_organs or source != "segmentation"):
+            found = ", ".join(f"{a.modality} {a.path.name}" for a in several)
+            what, do = "a session has several anatomical scans and one is needed", "leave one row, or name organs for one of them alone"
+            errors.append(InputError("anatomy_ambiguous", what, found=found, expected="one", where=one.record.at("role"), do=do))
+    return errors
 
 
 def _with_keys(acquisitions: list[Acquisition]) -> tuple[Acquisition, ...]:

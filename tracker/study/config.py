@@ -53,7 +53,8 @@ def read_document(path: Path, errors: list[InputError]) -> Document:
     document = read_yaml(path, found)
     if not isinstance(document.value, dict):
         raise InputError("bad_yaml", "the config is not a list of keys", expected="study: ...", where=path.name)
-    found += [*schema_errors(document, config_schema()), *_unavailable(document), *_target_modalities(document), *_density_twice(document)]
+    found += [*schema_errors(document, config_schema()), *_atlas(document, path.parent)]
+    found += [*_target_modalities(document), *_density_twice(document)]
     errors.extend(sorted(found, key=line_of))
     return document
 
@@ -66,13 +67,23 @@ def section(document: Document, *keys: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _unavailable(document: Document) -> list[InputError]:
-    source = section(document, "organs").get("source")
-    if source not in ("atlas", "propagated"):
+def _atlas(document: Document, root: Path) -> list[InputError]:
+    """The atlas that organs are to come from: named, and its files there. They are real in a digital study too."""
+    if section(document, "organs").get("source") != "atlas":
         return []
-    where = document.at(("organs", "source"))
-    do = "use segmentation and name an organ map for each scan in acquisitions"
-    return [InputError("organs_source_unavailable", "not available yet", found=source, expected="segmentation", where=where, do=do)]
+    named = section(document, "organs", "atlas")
+    if not named:
+        what, where = "organs are to come from an atlas, and none is named", document.at(("organs", "source"))
+        do = "add organs.atlas with labels and names, or take source: segmentation"
+        return [InputError("atlas_missing", what, found="source: atlas", expected="organs.atlas", where=where, do=do)]
+    missing = [(key, text) for key, text in named.items() if isinstance(text, str) and not (root / text).is_file()]
+    return [
+        InputError(
+            "missing_path", "there is no such file", found=repr(text), expected=f"the atlas's {key}",
+            where=document.at(("organs", "atlas", key)), do="check the path; it is relative to the config file",
+        )
+        for key, text in missing
+    ]  # fmt: skip
 
 
 def _target_modalities(document: Document) -> list[InputError]:

@@ -84,10 +84,16 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A scan that an animal's organs were drawn on, and the anatomy scan of that session, if there is one."""
+    """A scan that an animal's organs were drawn on, and the anatomy scan of that session, if there is one.
+
+    ``told`` is what the stages of that scan are told; None for an anatomy scan, which has none. ``weights_g`` of all animals whose
+    anatomy that scan is: more than one in a shared bed.
+    """
 
     scan: Acquisition
     anatomy: Acquisition | None = None
+    told: Context | None = None
+    weights_g: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

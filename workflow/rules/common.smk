@@ -1,7 +1,11 @@
 """The study that is run, and what a job is told of it. Parsed again in every cluster job: it stays cheap."""
 
+import os
 import sys
 from pathlib import Path
+
+# A job works on one scan at a time, and jobs run side by side: threads of matrix products would fight over the same processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The repository: this file is in its workflow/rules/.
 REPOSITORY = Path(str(workflow.current_basedir)).parents[1]
@@ -11,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from tracker.errors import StudyErrors
 from tracker.modality import modalities, modality
 from tracker.provenance import code_digest, fingerprint
-from tracker.study import contexts, controls_of, load_study, study_of
+from tracker.study import atlas_files, contexts, controls_of, files_of, load_study, study_of
 from tracker.transfer import encode
 
 
@@ -78,8 +82,11 @@ def told_study(wildcards):
 
 
 def raw(wildcards):
-    """A digest of the raw files' names, sizes and times."""
-    return "phantom" if STUDY.config.phantom else fingerprint(p for c in own(wildcards) for p in (c.acquisition.path, c.acquisition.organs) if p)
+    """A digest of the names, sizes and times of all files that a job may read: scans, organs, anatomy, other sessions, the atlas."""
+    if STUDY.config.phantom:
+        # A digital study's files are made by the workflow, but for its atlas.
+        return f"phantom {fingerprint(atlas_files(STUDY.config.organs))}"
+    return fingerprint(dict.fromkeys(p for c in own(wildcards) for p in files_of(c)))
 
 
 def code(wildcards):
