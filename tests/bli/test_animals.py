@@ -85,6 +85,7 @@ def test_uneven_light_does_not_lose_the_outer_animals() -> None:
     check(found(mice, falloff=0.6), mice, 0.8, 0.93)
 
 
+@pytest.mark.slow
 def test_the_stage_may_have_a_pale_rim_and_the_animals_nose_cones_on_a_bar() -> None:
     mice = row_of(3, 40.0)
     rim = [Thing((0, 8), (0, 224), 2600.0), Thing((0, 224), (216, 224), 2600.0), Thing((219, 224), (0, 224), 1800.0)]

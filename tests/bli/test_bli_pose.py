@@ -190,6 +190,7 @@ def test_the_axes_of_the_atlas_may_run_any_way(atlas: OrganMap) -> None:
         np.testing.assert_allclose(organ_at_mm(body, "liver"), organ_at_mm(expected, "liver"), atol=0.2)
 
 
+@pytest.mark.slow
 def test_the_stated_sds_cover_the_errors(atlas: OrganMap) -> None:
     # Twelve animals with frayed borders: of the errors in units of their sd, the root mean square is no more than 3.
     off = []

@@ -123,6 +123,7 @@ def column_ratios(organ: str, lies: str) -> np.ndarray:
     return np.asarray(own.sum(axis=1) / np.stack(truth).sum(axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("organ", IN_FRONT)
 def test_light_of_an_organ_in_front(organ: str) -> None:
     np.testing.assert_allclose(column_ratios(organ, "supine")[1:], 1.0, atol=IN_FRONT[organ])
@@ -211,6 +212,7 @@ def test_an_animal_with_other_blood(blood: float) -> None:
         assert value(found, organ)[0] == pytest.approx(truth, rel=0.3), organ
 
 
+@pytest.mark.slow
 def test_intervals_cover() -> None:
     """Two standard deviations hold the truth in most organs, whatever glows: lit organs, and dark ones under their limit."""
     inside = []
@@ -293,6 +295,7 @@ def test_pixels_that_are_not_there_are_left_out() -> None:
         assert value(found, organ)[0] == pytest.approx(value(whole, organ)[0], rel=0.05)
 
 
+@pytest.mark.slow
 def test_scale_of_the_light_does_not_matter() -> None:
     noisy, sd = at_20_db(picture(ALL_FOUR, "supine"), operator("supine").covered, 0)
     one, many = (solve_organs(f * noisy, f * sd, operator("supine"), PIXEL_MM) for f in (1.0, 1e6))

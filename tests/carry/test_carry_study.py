@@ -97,6 +97,7 @@ def test_organs_drawn_on_the_session_s_own_ct_need_no_config(study: Study, folde
     assert maps["d0"].boundary_sd_mm[index["spleen"]] == pytest.approx(np.hypot(floor, 0.4))
 
 
+@pytest.mark.slow
 def test_where_both_are_there_it_is_said_how_well_they_agree(study: Study, folder: Path) -> None:
     from tracker.digital import write_organs
 
@@ -133,6 +134,7 @@ def test_ct_of_another_frame_is_registered_to_the_scan(tmp_path: Path) -> None:
     assert np.mean(list(scores.values())) > 0.85, scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drawn", ["pet"])
 def test_organs_drawn_on_the_pet_of_the_first_session(tmp_path: Path, drawn: str) -> None:
     maps, noted = organs_of(write_study(tmp_path / "study", [replace(FIRST, drawn=drawn), LATER]), tmp_path / "run")
@@ -171,6 +173,7 @@ def test_another_animal_s_scan_shows_by_its_size(tmp_path: Path) -> None:
     assert line.status == "warn" and "another animal" in line.reason
 
 
+@pytest.mark.slow
 def test_mr_is_followed_to_ct(tmp_path: Path) -> None:
     day = replace(LATER, ct=AnatomyScan("MR", noise=20.0))
     maps, noted = organs_of(write_study(tmp_path / "study", [FIRST, day]), tmp_path / "run")

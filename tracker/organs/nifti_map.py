@@ -44,7 +44,7 @@ def _labels(values: np.ndarray, where: str) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """The labels (z, y, x) of a NIfTI label map as uint16. Raises `InputError` ``labels_not_integer``, ``label_out_of_range`` and the like."""
+    """The labels (z, y, x) of a NIfTI label map as uint16. Raises `InputError`, as ``labels_not_integer`` or ``label_out_of_range``."""
     return _labels(_values(path), path.name)
 
 
