@@ -80,6 +80,7 @@ def test_the_transform_is_the_one_the_organs_came_by(case: tuple[Animal, FittedA
     assert quality is not None and quality.folded == 0.0 and quality.jacobian_min > 0.1
 
 
+@pytest.mark.slow
 def test_a_repeat_gives_the_same_bits() -> None:
     mouse = animal(25.0, "ct_agent", 3, Made(voxel_mm=1.0))
     one, two = fitted(mouse), fitted(mouse)
@@ -87,6 +88,7 @@ def test_a_repeat_gives_the_same_bits() -> None:
     assert one.organ_map.boundary_sd_mm == two.organ_map.boundary_sd_mm
 
 
+@pytest.mark.slow
 def test_part_of_a_mouse_is_fitted_and_told(case: tuple[Animal, FittedAtlas]) -> None:
     mouse, _ = case
     n = mouse.scan.shape[0]
@@ -187,6 +189,7 @@ def test_inputs_that_cannot_be_fitted_are_refused() -> None:
         fit_atlas(mouse.scan[1:], mouse.truth.grid, "ct", ATLAS)
 
 
+@pytest.mark.slow
 def test_a_ct_that_is_not_in_hu_is_told_and_fitted_all_the_same() -> None:
     mouse = animal(25.0, "ct_agent", 4, Made(voxel_mm=0.9))
     grey = replace(mouse, scan=(mouse.scan + 1000) / 17)

@@ -99,6 +99,7 @@ def test_the_stage_may_have_a_pale_rim_and_the_animals_nose_cones_on_a_bar() -> 
             assert abs(centre[0] - mouse.centre_mm[0]) < 2.0 and abs(centre[1] - mouse.centre_mm[1]) < 6.0
 
 
+@pytest.mark.slow
 def test_dark_animals_on_a_pale_stage() -> None:
     mice = row_of(4, 36.0)
     check(found(mice, coat=250.0, stage=2000.0), mice, 0.8, 0.95)

@@ -216,6 +216,7 @@ def test_open_is_the_sum_of_the_bands_and_glow_adds() -> None:
     assert glowing[:, 0].max() == 0.0
 
 
+@pytest.mark.slow
 def test_a_deposit_is_brighter_the_nearer_it_is() -> None:
     seen_ph_per_s = []
     for y in (8.0, 4.0, 0.0):
@@ -551,6 +552,7 @@ def test_luciferin_time_of_the_sheet_counts(tmp_path: Path) -> None:
     assert flux(row.path) / usual == pytest.approx(course[1] / course[0], rel=5e-3)
 
 
+@pytest.mark.slow
 def test_animals_share_an_image_from_left_to_right(tmp_path: Path) -> None:
     one = study(tmp_path, {"electrons_per_count": None, "glow": 1000.0, "vendor_rois": True}, together=3)
     for subject in ("m2", "m1", "m3"):

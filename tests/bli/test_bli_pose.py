@@ -69,6 +69,7 @@ def test_place_turn_and_size_are_found_and_every_organ_lies_where_the_animal_has
         assert math.hypot(along - along_mm * size, right - right_mm * size) < PX + 0.06 * math.hypot(along_mm, right_mm), name
 
 
+@pytest.mark.slow
 def test_no_mirror_image_in_words_of_the_eye(atlas: OrganMap) -> None:
     # Belly down, head up: as if standing behind the animal, its right is on the right. The liver is mostly right, the spleen left.
     for posture, head_deg, axis, right_is in (

@@ -170,6 +170,7 @@ def test_organs_by_the_animals_own_map(lit: Path) -> None:
     assert found["body"].value == pytest.approx(sum(LIGHT.values()), rel=0.2)
 
 
+@pytest.mark.slow
 def test_organs_by_an_atlas_laid_under_the_camera(lit: Path) -> None:
     context = _context(lit / "scan", depth="organs", posture="supine", head="up")
     context = replace(context, organs=Organs(atlas_labels=lit / "atlas.nii.gz", atlas_names=lit / "atlas.tsv"))

@@ -137,6 +137,7 @@ def test_light_of_an_organ_behind_others_is_off_by_what_is_stated(organ: str, li
     np.testing.assert_allclose(column_ratios(organ, lies)[1:], 1.0, atol=2 * float(np.hypot(0.15, 0.4 * hidden)))
 
 
+@pytest.mark.slow
 def test_the_back_shows_the_kidneys_and_the_belly_does_not() -> None:
     kidney = operator("prone").organs.index("kidney_left")
     assert operator("prone").matrix[1, 3, :, kidney].sum() > 5 * operator("supine").matrix[1, 3, :, kidney].sum()
@@ -257,6 +258,7 @@ def test_an_unseen_organ_is_never_0_and_never_invented() -> None:
             assert got < 4 * sd or got < 0.05e6, organ
 
 
+@pytest.mark.slow
 def test_expected_picture_is_the_measured_one() -> None:
     clean = picture(ALL_FOUR, "supine")
     found = solved(ALL_FOUR)
@@ -265,6 +267,7 @@ def test_expected_picture_is_the_measured_one() -> None:
     assert 0.5 < found.chi2 < 1.5
 
 
+@pytest.mark.slow
 def test_light_from_elsewhere_is_a_poor_fit() -> None:
     # Lungs glow, and the map has them at the other end of the animal.
     noisy, sd = at_20_db(picture(LUNGS, "supine"), operator("supine").covered, 0)
@@ -272,6 +275,7 @@ def test_light_from_elsewhere_is_a_poor_fit() -> None:
     assert "poor_fit" in [f.check for f in solve_organs(noisy, sd, flipped, PIXEL_MM).findings]
 
 
+@pytest.mark.slow
 def test_one_open_picture_alone() -> None:
     # No colour: only the shape of the picture tells of blood, and less than four filters do.
     only = replace(operator("supine"), matrix=operator("supine").matrix[:, 3:], bands=("660",))

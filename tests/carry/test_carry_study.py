@@ -165,6 +165,7 @@ def test_prone_given_as_supine_is_said_and_followed(tmp_path: Path, signs: tuple
     assert scores["liver"] > 0.85 and scores["lung_left"] > 0.8, scores
 
 
+@pytest.mark.slow
 def test_another_animal_s_scan_shows_by_its_size(tmp_path: Path) -> None:
     # The sheet says 25 g; in the second session the cage mate of 20 g lay in the scanner.
     other = replace(LATER, weight_g=20.0, stated_g=25.0)
