@@ -219,6 +219,7 @@ def test_light_is_linear_in_its_source(body: Body) -> None:
         mouse_light(WEIGHT_G, 0.7, 640, np.ones(body.labels.shape))
 
 
+@pytest.mark.slow
 def test_finer_voxels_give_the_same_light() -> None:
     for organ, nm in (("liver", 640), ("spleen", 660), ("lung_right", 660), ("kidney_left", 620)):
         coarse, fine = (organ_light(WEIGHT_G, size, nm, organ).escaped for size in (0.9, 0.6))

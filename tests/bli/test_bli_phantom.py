@@ -196,6 +196,7 @@ def test_a_wrong_pose_or_setting_is_refused() -> None:
 # --- light, cells, luciferin -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twice_the_cells_twice_the_light() -> None:
     camera = Camera()
     once, twice, both, other = (
@@ -571,6 +572,7 @@ def test_animals_share_an_image_from_left_to_right(tmp_path: Path) -> None:
     assert not list((tmp_path / "raw/all").glob(".h024*"))
 
 
+@pytest.mark.slow
 def test_each_animals_job_writes_the_same_bytes(tmp_path: Path) -> None:
     digests = []
     for subject in ("m1", "m2"):

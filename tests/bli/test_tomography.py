@@ -129,6 +129,7 @@ def test_light_of_an_organ_in_front(organ: str) -> None:
     np.testing.assert_allclose(column_ratios(organ, "supine")[1:], 1.0, atol=IN_FRONT[organ])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("organ", "lies"), [("kidney_left", "supine"), ("kidney_right", "supine"), ("bone", "supine"), ("liver", "prone")])
 def test_light_of_an_organ_behind_others_is_off_by_what_is_stated(organ: str, lies: str) -> None:
     hidden = operator(lies).hidden[operator(lies).organs.index(organ)]
@@ -205,6 +206,7 @@ def test_lung_liver_spleen_and_a_deposit_at_20_db(seed: int) -> None:
     assert lungs == pytest.approx(sum(LUNGS.values()), rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blood", [0.75, 1.3])
 def test_an_animal_with_other_blood(blood: float) -> None:
     found = solved(ALL_FOUR, blood=blood)
