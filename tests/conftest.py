@@ -16,6 +16,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "home")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole studies first: they are the longest, and at the end one processor would wait for the other."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The repository's folder."""
