@@ -112,6 +112,7 @@ def given_as(mouse: Animal, turn: np.ndarray) -> Grid:
     return Grid(mouse.truth.grid.shape, wrong @ mouse.truth.grid.affine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", [(-1, 1, 1), (-1, -1, 1), (1, -1, -1)], ids=["flip", "prone", "feet first"])
 def test_flip_prone_and_feet_first_are_told(signs: tuple[int, int, int]) -> None:
     mouse, turn = animal(25.0, "ct", 5, Made(voxel_mm=0.9)), np.diag(signs).astype(float)

@@ -156,6 +156,7 @@ def test_a_flipped_axis_is_refused(tmp_path: Path, signs: tuple[int, int, int]) 
     assert "flipped" in failed(noted)["mirrored_sessions"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", [(-1, -1, 1), pytest.param((1, -1, -1), marks=pytest.mark.slow)], ids=str)
 def test_prone_given_as_supine_is_said_and_followed(tmp_path: Path, signs: tuple[int, int, int]) -> None:
     day = replace(LATER, lies=flipped(signs))

@@ -216,6 +216,7 @@ def _normal_sd_mm(axes: tuple[float, ...], exponent: float, sd_mm: float) -> flo
     return float(np.sqrt((sd_mm**2 * (1 + ((points / np.array(axes) * normal) ** 2).sum(axis=1))).mean()))
 
 
+@pytest.mark.slow
 def test_truths_with_other_axes_and_middles_are_inside_the_interval() -> None:
     corners = np.array(np.meshgrid(*[[-VOXEL_MM / 4, VOXEL_MM / 4]] * 3)).reshape(3, -1).T
     truth, image = np.zeros(GRID.shape, np.uint8), np.ones(GRID.shape)
